@@ -1,0 +1,92 @@
+//! The stable outcome codes that users see in tables, files and pages.
+//!
+//! A code is a promise: it is added, never renamed. Knows nothing of where rows come from.
+
+use std::fmt;
+
+/// Why a row ended as it did. The text form is stored in the database and in result files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Code {
+    /// The row has no address.
+    EmailMissing,
+    /// The address cannot be one (RFC 5321 lengths, shape, domain).
+    EmailInvalid,
+    /// A tag is neither a name in `[tags]` nor a tag id.
+    TagUnknown,
+    /// The row has more or fewer columns than the header.
+    RowRagged,
+    /// Quotes are broken, so the row's columns cannot be told apart.
+    RowMalformed,
+    /// The row is not text in the file's encoding.
+    EncodingInvalid,
+    /// A cell or the row is longer than the reader takes.
+    CellTooLong,
+    /// The same person stands earlier in the same run.
+    Duplicate,
+    /// The ledger shows that nothing is left to send.
+    Unchanged,
+    /// Luma refused this row.
+    ApiRejected,
+    /// Every attempt met a passing fault.
+    AttemptsExhausted,
+}
+
+impl Code {
+    /// Every code, in the order of the documented table.
+    pub const ALL: [Self; 11] = [
+        Self::EmailMissing,
+        Self::EmailInvalid,
+        Self::TagUnknown,
+        Self::RowRagged,
+        Self::RowMalformed,
+        Self::EncodingInvalid,
+        Self::CellTooLong,
+        Self::Duplicate,
+        Self::Unchanged,
+        Self::ApiRejected,
+        Self::AttemptsExhausted,
+    ];
+
+    /// The stable text of the code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EmailMissing => "email_missing",
+            Self::EmailInvalid => "email_invalid",
+            Self::TagUnknown => "tag_unknown",
+            Self::RowRagged => "row_ragged",
+            Self::RowMalformed => "row_malformed",
+            Self::EncodingInvalid => "encoding_invalid",
+            Self::CellTooLong => "cell_too_long",
+            Self::Duplicate => "duplicate",
+            Self::Unchanged => "unchanged",
+            Self::ApiRejected => "api_rejected",
+            Self::AttemptsExhausted => "attempts_exhausted",
+        }
+    }
+
+    /// The code with this text, if there is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_again_by_its_text() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(code));
+        }
+        assert_eq!(Code::parse("no_such_code"), None);
+    }
+}

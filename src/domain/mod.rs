@@ -1,0 +1,8 @@
+//! Values and rules: what an address, a tag set, a state and a verdict are.
+//!
+//! Knows nothing of the database, the network, files or the runtime.
+
+pub mod code;
+pub mod email;
+pub mod state;
+pub mod tag;

@@ -1,0 +1,164 @@
+//! Tags as a row wants them: ids, a book of names, and the set one request carries.
+//!
+//! Knows nothing of the configuration file that fills the book.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The id Luma gave a tag, for example `tag-abc123`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TagId(Box<str>);
+
+impl TagId {
+    /// Takes an id as it is: `tag-` and 1 to 100 letters, digits, `-` or `_`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("tag-")?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        ((1..=100).contains(&rest.len()) && rest.bytes().all(plain)).then(|| Self(text.into()))
+    }
+
+    /// The id as Luma spells it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TagId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The tags one member wants or one request carries: sorted, without repeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TagSet(Vec<TagId>);
+
+impl TagSet {
+    /// The ids in order.
+    #[must_use]
+    pub fn ids(&self) -> &[TagId] {
+        &self.0
+    }
+
+    /// Whether there is no tag at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether every tag of this set is in `other`.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.iter().all(|tag| other.0.binary_search(tag).is_ok())
+    }
+
+    /// Every tag of both sets.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        self.0.iter().chain(&other.0).cloned().collect()
+    }
+
+    /// Reads the stored form that `Display` writes; parts that are no tag id are refused.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        text.split(';').map(TagId::parse).collect()
+    }
+}
+
+impl FromIterator<TagId> for TagSet {
+    fn from_iter<I: IntoIterator<Item = TagId>>(tags: I) -> Self {
+        let mut tags: Vec<_> = tags.into_iter().collect();
+        tags.sort_unstable();
+        tags.dedup();
+        Self(tags)
+    }
+}
+
+impl fmt::Display for TagSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, tag) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ";" };
+            write!(f, "{separator}{tag}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A tag that is neither a known name nor an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither a name in `[tags]` nor a tag id (`tag-...`)")]
+pub struct UnknownTag(pub String);
+
+/// The names that files may use for tag ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagBook(BTreeMap<String, TagId>);
+
+impl TagBook {
+    /// A book of these names. Names are compared without regard to case.
+    #[must_use]
+    pub fn new(names: impl IntoIterator<Item = (String, TagId)>) -> Self {
+        Self(names.into_iter().map(|(name, id)| (name.trim().to_lowercase(), id)).collect())
+    }
+
+    /// The id for a name of the book or for an id written out.
+    pub fn resolve(&self, text: &str) -> Result<TagId, UnknownTag> {
+        let text = text.trim();
+        self.0
+            .get(&text.to_lowercase())
+            .cloned()
+            .or_else(|| TagId::parse(text))
+            .ok_or_else(|| UnknownTag(text.chars().take(80).collect()))
+    }
+
+    /// The set that a cell names, its tags separated by `;` or `|`; empty parts are skipped.
+    pub fn resolve_cell(&self, cell: &str) -> Result<TagSet, UnknownTag> {
+        cell.split([';', '|']).filter(|part| !part.trim().is_empty()).map(|part| self.resolve(part)).collect()
+    }
+
+    /// The names and their ids, in order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &TagId)> {
+        self.0.iter().map(|(name, id)| (name.as_str(), id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> TagId {
+        TagId::parse(text).expect("a tag id")
+    }
+
+    fn set(text: &str) -> TagSet {
+        TagSet::parse(text).expect("a tag set")
+    }
+
+    #[test]
+    fn a_cell_becomes_a_sorted_set_of_ids() {
+        let book = TagBook::new([("VIP".into(), id("tag-9")), ("press".into(), id("tag-1"))]);
+        let found = book.resolve_cell(" vip | Press;;tag-9 ;tag-5").expect("all known");
+        assert_eq!(found.to_string(), "tag-1;tag-5;tag-9");
+        assert_eq!(book.resolve_cell("vip;speakr"), Err(UnknownTag("speakr".into())));
+        assert_eq!(book.resolve_cell(" ; "), Ok(TagSet::default()));
+    }
+
+    #[test]
+    fn sets_compare_and_join() {
+        assert!(set("tag-1").is_subset(&set("tag-1;tag-2")));
+        assert!(!set("tag-1;tag-3").is_subset(&set("tag-1;tag-2")));
+        assert!(TagSet::default().is_subset(&TagSet::default()));
+        assert_eq!(set("tag-1;tag-3").union(&set("tag-2;tag-3")), set("tag-1;tag-2;tag-3"));
+    }
+
+    #[test]
+    fn ids_with_odd_characters_are_refused() {
+        for text in ["tag-", "tag", "tag-a;b", "tag-\"", "TAG-a", "tag-é"] {
+            assert_eq!(TagId::parse(text), None, "{text}");
+        }
+    }
+}
