@@ -2,7 +2,10 @@
 //!
 //! Knows nothing of the database, the network, files or the runtime.
 
+pub mod batch;
 pub mod code;
 pub mod email;
+pub mod retry;
 pub mod state;
 pub mod tag;
+pub mod verdict;

@@ -60,6 +60,8 @@ text_enum! {
         Suppressed = "suppressed",
         /// Waits for approval.
         Held = "held",
+        /// Dropped by a person with its run.
+        Canceled = "canceled",
     }
 }
 

@@ -1,1 +1,78 @@
-//! store
+//! The database: the only place that knows sqlx and SQL.
+//!
+//! One text of SQL serves every database; `Pools` says which is open and the macros run a body on
+//! it. Nothing here decides: rules come in as values of `domain`, outcomes go out as them. No
+//! request is ever made inside a transaction.
+
+mod accounts;
+mod claims;
+mod error;
+mod files;
+mod ledger;
+mod open;
+mod queue;
+mod reports;
+mod rows;
+mod runs;
+mod settle;
+mod time;
+mod workers;
+
+use sqlx::SqlitePool;
+
+pub use accounts::Account;
+pub use claims::{Allowance, Claim, ClaimedBatch, Claims, Recipient, Scope};
+pub use error::StoreError;
+pub use files::{FileState, InputFile, NewFile};
+pub use ledger::LedgerEntry;
+pub use queue::{NewRow, QueueOutcome, QueueRow};
+pub use reports::{BadRow, CauseGroup, QueueDepth, RunCounts, RunReport};
+pub use ledger::LedgerSlice;
+pub use rows::{BadInput, Intake, OpenBatch, PendingRow, UnkeptLines};
+pub use runs::{NewRun, Run, RunSource};
+pub use settle::{Outcome, Settled};
+pub use workers::{Worker, WorkerIdentity};
+
+/// The open database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pools: Pools,
+}
+
+/// Which database is open.
+#[derive(Clone, Debug)]
+enum Pools {
+    /// One connection writes and a few read, as SQLite wants it.
+    Sqlite { writer: SqlitePool, reader: SqlitePool },
+}
+
+/// Runs a body in one write transaction, and commits when it ends well.
+macro_rules! write_tx {
+    ($store:expr, $tx:ident => $body:block) => {
+        match &$store.pools {
+            $crate::store::Pools::Sqlite { writer, .. } => {
+                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let $tx = &mut *transaction;
+                let value = $body;
+                transaction.commit().await?;
+                value
+            }
+        }
+    };
+}
+
+/// Runs a body on a connection that only reads.
+macro_rules! read {
+    ($store:expr, $db:ident => $body:block) => {
+        match &$store.pools {
+            $crate::store::Pools::Sqlite { reader, .. } => {
+                let $db = reader;
+                $body
+            }
+        }
+    };
+}
+
+pub(crate) use {read, write_tx};
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;

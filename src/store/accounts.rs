@@ -1,0 +1,89 @@
+//! Accounts: whose key it is, until when nobody may send, what sizes were learnt.
+
+use std::time::Duration;
+
+use super::{Result, Store, read, write_tx};
+use crate::clock::Time;
+
+/// What is known of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Luma's id of the user the key belongs to, once it was asked.
+    pub identity: Option<String>,
+    /// Nobody sends before this moment, and why.
+    pub block: Option<(Time, String)>,
+    /// Bytes of the largest body worth trying.
+    pub max_body: Option<usize>,
+    /// Members in the ledger.
+    pub members: u64,
+}
+
+type AccountRow = (Option<String>, Option<Time>, Option<String>, Option<i64>, i64);
+
+impl Store {
+    /// What is known of the account `name`; `None` where there is no such account.
+    pub async fn account(&self, name: &str) -> Result<Option<Account>> {
+        let row: Option<AccountRow> = read!(self, db => {
+            sqlx::query_as(
+                "select identity, blocked_until, block_reason, max_body, members
+                   from accounts where name = $1",
+            )
+            .bind(name)
+            .fetch_optional(db)
+            .await?
+        });
+        Ok(row.map(|(identity, until, reason, max_body, members)| Account {
+            identity,
+            block: until.zip(reason),
+            max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()),
+            members: members.unsigned_abs(),
+        }))
+    }
+
+    /// Remembers whom the account's key belongs to. Returns whom it belonged to before, if anybody.
+    pub async fn set_identity(&self, account: &str, identity: &str) -> Result<Option<String>> {
+        let known: Option<String> = write_tx!(self, tx => {
+            let known: Option<String> = sqlx::query_scalar("select identity from accounts where name = $1")
+                .bind(account)
+                .fetch_one(&mut *tx)
+                .await?;
+            if known.is_none() {
+                sqlx::query("update accounts set identity = $2 where name = $1 and identity is null")
+                    .bind(account)
+                    .bind(identity)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            known
+        });
+        Ok(known)
+    }
+
+    /// Keeps everybody from sending until `until`; a later moment already set stands.
+    pub async fn block(&self, account: &str, until: Time, reason: &str) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "update accounts set blocked_until = $2, block_reason = $3
+                  where name = $1 and (blocked_until is null or blocked_until < $2)",
+            )
+            .bind(account)
+            .bind(until)
+            .bind(reason)
+            .execute(&mut *tx)
+            .await?;
+        });
+        Ok(())
+    }
+
+    /// Requests that may still leave at `now`, and how many are in the window.
+    pub async fn quota_left(&self, account: &str, requests: u32, window: Duration, now: Time) -> Result<u32> {
+        let used: i64 = read!(self, db => {
+            sqlx::query_scalar("select count(*) from attempts where account = $1 and started_at > $2")
+                .bind(account)
+                .bind(now.minus(window))
+                .fetch_one(db)
+                .await?
+        });
+        Ok(requests.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)))
+    }
+}

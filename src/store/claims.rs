@@ -1,0 +1,269 @@
+//! Claims: due batches become a worker's own, within the quota, each with its request on record.
+//!
+//! One transaction looks at the block, the window and the due batches and writes the intent, so
+//! that no window ever holds more requests than the quota, over any number of processes.
+
+use std::time::Duration;
+
+use super::ledger::parse_tag_set;
+use super::{Result, Store, StoreError, error::ensure_rows, write_tx};
+use crate::clock::Time;
+use crate::domain::tag::TagSet;
+
+/// Requests allowed in a sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests.
+    pub requests: u32,
+    /// In any span as long as this.
+    pub window: Duration,
+}
+
+/// Which runs a worker sends for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every run.
+    All,
+    /// One run.
+    Run(i64),
+}
+
+/// One member of a claimed batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The row.
+    pub row_id: i64,
+    /// The address as it is sent.
+    pub email: String,
+}
+
+/// A batch that is a worker's own until it is settled or the lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedBatch {
+    /// The batch.
+    pub id: i64,
+    /// The number of this claim: the attempt that stands for its request.
+    pub claim_id: i64,
+    /// Whose key it uses.
+    pub account: String,
+    /// The run its rows belong to.
+    pub run_id: i64,
+    /// Attempts that failed before this one.
+    pub attempts: u32,
+    /// Its place in the order of work.
+    pub priority: i64,
+    /// The tags of the request.
+    pub tag_set_id: i64,
+    /// The tags of the request.
+    pub tags: TagSet,
+    /// Its members, in the order of their rows.
+    pub recipients: Vec<Recipient>,
+}
+
+/// What came of asking for work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Batches to send now.
+    Batches(Vec<ClaimedBatch>),
+    /// Nothing before this moment, and why, for people.
+    Wait(Time, &'static str),
+    /// Nothing is pending.
+    Idle,
+}
+
+/// Who asks for work, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Claims<'a> {
+    /// Whose key.
+    pub account: &'a str,
+    /// The worker that asks.
+    pub worker_id: i64,
+    /// Which runs.
+    pub scope: Scope,
+    /// How many batches at most.
+    pub limit: usize,
+    /// What may be sent.
+    pub allowance: Allowance,
+    /// The route, for the record.
+    pub route: &'static str,
+}
+
+type DueBatch = (i64, i64, i64, i64, i64, i64, String);
+
+impl Store {
+    /// Claims due batches, as many as the quota lets go now.
+    pub async fn claim(&self, claims: &Claims<'_>, now: Time) -> Result<Claim> {
+        let window_start = now.minus(claims.allowance.window);
+        let run = match claims.scope {
+            Scope::All => None,
+            Scope::Run(id) => Some(id),
+        };
+        let claim = write_tx!(self, tx => { 'claim: {
+            let blocked: Option<Time> =
+                sqlx::query_scalar("select blocked_until from accounts where name = $1")
+                    .bind(claims.account)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .flatten();
+            let used: i64 = sqlx::query_scalar(
+                "select count(*) from attempts where account = $1 and started_at > $2",
+            )
+            .bind(claims.account)
+            .bind(window_start)
+            .fetch_one(&mut *tx)
+            .await?;
+            let free = i64::from(claims.allowance.requests).saturating_sub(used).max(0);
+            let limit = free.max(1).min(claims.limit as i64);
+            let due: Vec<DueBatch> = sqlx::query_as(
+                "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags
+                   from batches b
+                   join runs r on r.id = b.run_id
+                   join tag_sets t on t.id = b.tag_set_id
+                  where b.account = $1 and b.state = 'pending' and b.due_at <= $2
+                    and r.status = 'running' and ($3 is null or b.run_id = $3)
+                  order by b.priority, b.id limit $4",
+            )
+            .bind(claims.account)
+            .bind(now)
+            .bind(run)
+            .bind(limit)
+            .fetch_all(&mut *tx)
+            .await?;
+
+            if due.is_empty() {
+                let next: Option<Time> = sqlx::query_scalar(
+                    "select min(b.due_at) from batches b join runs r on r.id = b.run_id
+                      where b.account = $1 and b.state = 'pending' and r.status = 'running'
+                        and ($2 is null or b.run_id = $2)",
+                )
+                .bind(claims.account)
+                .bind(run)
+                .fetch_one(&mut *tx)
+                .await?;
+                break 'claim next.map_or(Claim::Idle, |at| Claim::Wait(at, "a retry or a filling batch"));
+            }
+            if let Some(until) = blocked.filter(|until| *until > now) {
+                break 'claim Claim::Wait(until, "a block by Luma");
+            }
+            if free == 0 {
+                // The request whose leaving the window makes room for one more.
+                let leaves: Option<Time> = sqlx::query_scalar(
+                    "select started_at from attempts where account = $1 and started_at > $2
+                      order by started_at desc limit 1 offset $3",
+                )
+                .bind(claims.account)
+                .bind(window_start)
+                .bind(i64::from(claims.allowance.requests) - 1)
+                .fetch_optional(&mut *tx)
+                .await?;
+                let until = leaves.unwrap_or(now).plus(claims.allowance.window);
+                break 'claim Claim::Wait(until, "the rate limit");
+            }
+
+            let mut batches = Vec::with_capacity(due.len());
+            for (id, run_id, attempts, priority, row_count, tag_set_id, tags) in due {
+                let claim_id: i64 = sqlx::query_scalar(
+                    "insert into attempts (account, worker_id, batch_id, run_id, route, row_count, started_at)
+                     values ($1, $2, $3, $4, $5, $6, $7) returning id",
+                )
+                .bind(claims.account)
+                .bind(claims.worker_id)
+                .bind(id)
+                .bind(run_id)
+                .bind(claims.route)
+                .bind(row_count)
+                .bind(now)
+                .fetch_one(&mut *tx)
+                .await?;
+                let taken = sqlx::query(
+                    "update batches set state = 'in_flight', claim_id = $2, worker_id = $3
+                      where id = $1 and state = 'pending'",
+                )
+                .bind(id)
+                .bind(claim_id)
+                .bind(claims.worker_id)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+                ensure_rows(taken, 1, || format!("batch `{id}`"))?;
+                // One packed text: a row each would cross threads five hundred times.
+                let packed: Option<String> = sqlx::query_scalar(
+                    "select string_agg(id || ' ' || coalesce(address, email), char(10))
+                       from (select id, address, email from member_queue
+                              where batch_id = $1 and state = 'pending' order by id)",
+                )
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?;
+                let recipients = unpack(&packed.unwrap_or_default())?;
+                ensure_rows(recipients.len() as u64, row_count.unsigned_abs(), || {
+                    format!("a row of batch `{id}`")
+                })?;
+                batches.push(ClaimedBatch {
+                    id,
+                    claim_id,
+                    account: claims.account.to_owned(),
+                    run_id,
+                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                    priority,
+                    tag_set_id,
+                    tags: parse_tag_set(&tags)?,
+                    recipients,
+                });
+            }
+            Claim::Batches(batches)
+        }});
+        Ok(claim)
+    }
+
+    /// Takes a place in the window for a request that carries no rows; its number, or when to ask again.
+    pub async fn claim_request(&self, claims: &Claims<'_>, now: Time) -> Result<std::result::Result<i64, Time>> {
+        let window_start = now.minus(claims.allowance.window);
+        let granted = write_tx!(self, tx => { 'claim: {
+            let blocked: Option<Time> =
+                sqlx::query_scalar("select blocked_until from accounts where name = $1")
+                    .bind(claims.account)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .flatten();
+            if let Some(until) = blocked.filter(|until| *until > now) {
+                break 'claim Err(until);
+            }
+            let last: Option<Time> = sqlx::query_scalar(
+                "select started_at from attempts where account = $1 and started_at > $2
+                  order by started_at desc limit 1 offset $3",
+            )
+            .bind(claims.account)
+            .bind(window_start)
+            .bind(i64::from(claims.allowance.requests) - 1)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(last) = last {
+                break 'claim Err(last.plus(claims.allowance.window));
+            }
+            let id: i64 = sqlx::query_scalar(
+                "insert into attempts (account, worker_id, route, started_at)
+                 values ($1, $2, $3, $4) returning id",
+            )
+            .bind(claims.account)
+            .bind(claims.worker_id)
+            .bind(claims.route)
+            .bind(now)
+            .fetch_one(&mut *tx)
+            .await?;
+            Ok(id)
+        }});
+        Ok(granted)
+    }
+}
+
+fn unpack(packed: &str) -> Result<Vec<Recipient>> {
+    packed
+        .lines()
+        .map(|line| {
+            let (id, email) = line.split_once(' ').unwrap_or_default();
+            let row_id = id.parse().map_err(|_| StoreError::corrupt("member_queue", "id", id))?;
+            Ok(Recipient { row_id, email: email.to_owned() })
+        })
+        .collect()
+}

@@ -1,0 +1,341 @@
+//! What people ask of the database: counts, causes, bad rows, depth of the queue.
+
+use super::{Result, Run, Store, StoreError, read, write_tx};
+use crate::clock::Time;
+use crate::domain::state::{RowState, RunStatus};
+
+/// The rows of a run by where they stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Waiting for a request.
+    pub pending: u64,
+    /// In a request now.
+    pub in_flight: u64,
+    /// Accepted by Luma.
+    pub delivered: u64,
+    /// Refused by Luma.
+    pub rejected: u64,
+    /// Given up after passing faults.
+    pub failed: u64,
+    /// Refused by us.
+    pub invalid: u64,
+    /// The same person twice in the run.
+    pub duplicate: u64,
+    /// Nothing to send.
+    pub unchanged: u64,
+    /// On the suppression list.
+    pub suppressed: u64,
+    /// Waiting for approval.
+    pub held: u64,
+    /// Dropped by a person.
+    pub canceled: u64,
+}
+
+impl RunCounts {
+    /// The sum of all outcomes: what `read` must equal.
+    #[must_use]
+    pub const fn accounted(&self) -> u64 {
+        self.pending
+            + self.in_flight
+            + self.delivered
+            + self.rejected
+            + self.failed
+            + self.invalid
+            + self.duplicate
+            + self.unchanged
+            + self.suppressed
+            + self.held
+            + self.canceled
+    }
+
+    /// Rows that need a person's eye.
+    #[must_use]
+    pub const fn bad(&self) -> u64 {
+        self.invalid + self.rejected + self.failed
+    }
+
+    /// The status of a run of which these counts are all.
+    #[must_use]
+    pub const fn status(&self) -> RunStatus {
+        if self.bad() == 0 { RunStatus::Succeeded } else { RunStatus::Partial }
+    }
+
+    fn add(&mut self, state: RowState, rows: u64) {
+        let count = match state {
+            RowState::New | RowState::Pending => &mut self.pending,
+            RowState::InFlight => &mut self.in_flight,
+            RowState::Delivered => &mut self.delivered,
+            RowState::Rejected => &mut self.rejected,
+            RowState::Failed => &mut self.failed,
+            RowState::Invalid => &mut self.invalid,
+            RowState::Duplicate => &mut self.duplicate,
+            RowState::Unchanged => &mut self.unchanged,
+            RowState::Suppressed => &mut self.suppressed,
+            RowState::Held => &mut self.held,
+            RowState::Canceled => &mut self.canceled,
+        };
+        *count += rows;
+    }
+}
+
+/// Bad rows of one cause, with the first of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseGroup {
+    /// The state they ended in.
+    pub state: String,
+    /// The stable code.
+    pub code: String,
+    /// How many.
+    pub rows: u64,
+    /// The first lines, or row ids where there is no file.
+    pub first_lines: Vec<u64>,
+    /// The words of the first of them.
+    pub sample: String,
+}
+
+/// A run and its counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReport {
+    /// The run.
+    pub run: Run,
+    /// Its rows.
+    pub counts: RunCounts,
+    /// Requests that left for it.
+    pub requests: u64,
+}
+
+/// A row that ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct BadRow {
+    /// Its number.
+    pub id: i64,
+    /// The line of its file, if it came from one.
+    pub line: Option<i64>,
+    /// The address as given.
+    pub email: String,
+    /// The name, if it had one.
+    pub name: Option<String>,
+    /// The tags as given or as resolved.
+    pub tags: Option<String>,
+    /// The state it ended in.
+    pub state: String,
+    /// The stable code.
+    pub code: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// How much is waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Rows nobody has read.
+    pub new: u64,
+    /// Rows waiting for a request, in runs that are being sent.
+    pub pending: u64,
+    /// Rows in a request now.
+    pub in_flight: u64,
+    /// Rows of runs that stopped and need a person.
+    pub stopped: u64,
+    /// When the oldest unread or pending row came.
+    pub oldest: Option<Time>,
+}
+
+impl Store {
+    /// The rows of a run by where they stand, counted in the tables themselves.
+    pub async fn run_counts(&self, run: &Run) -> Result<RunCounts> {
+        let (by_state, in_flight): (Vec<(String, i64)>, i64) = read!(self, db => {
+            let by_state = sqlx::query_as(
+                "select state, sum(n) from (
+                     select q.state as state, count(*) as n
+                       from batches b join member_queue q on q.batch_id = b.id
+                      where b.run_id = $1 group by q.state
+                     union all
+                     select state, count(*) from member_queue
+                      where run_id = $1 and batch_id is null group by state)
+                 group by state",
+            )
+            .bind(run.id)
+            .fetch_all(db)
+            .await?;
+            let in_flight = sqlx::query_scalar(
+                "select coalesce(sum(row_count), 0) from batches where run_id = $1 and state = 'in_flight'",
+            )
+            .bind(run.id)
+            .fetch_one(db)
+            .await?;
+            (by_state, in_flight)
+        });
+        let mut counts = RunCounts {
+            read: run.read_rows,
+            duplicate: run.duplicate_rows,
+            unchanged: run.unchanged_rows,
+            ..RunCounts::default()
+        };
+        for (state, rows) in by_state {
+            let known = RowState::parse(&state);
+            let state = known.ok_or_else(|| StoreError::corrupt("member_queue", "state", &state))?;
+            counts.add(state, rows.unsigned_abs());
+        }
+        counts.in_flight = in_flight.unsigned_abs().min(counts.pending);
+        counts.pending -= counts.in_flight;
+        Ok(counts)
+    }
+
+    /// Requests that left for a run.
+    pub async fn run_requests(&self, run_id: i64) -> Result<u64> {
+        let requests: i64 = read!(self, db => {
+            sqlx::query_scalar(
+                "select count(*) from batches b join attempts a on a.batch_id = b.id where b.run_id = $1",
+            )
+            .bind(run_id)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(requests.unsigned_abs())
+    }
+
+    /// A run's bad rows grouped by cause, the largest group first, each with its first five lines.
+    pub async fn causes(&self, run_id: i64) -> Result<Vec<CauseGroup>> {
+        let rows: Vec<(String, String, i64, String, String)> = read!(self, db => {
+            sqlx::query_as(
+                "select state, code, count(*),
+                        string_agg(case when place <= 5 then at end, ','),
+                        max(case when place = 1 then reason end)
+                   from (select state, code, reason, coalesce(line, id) as at,
+                                row_number() over (partition by state, code order by coalesce(line, id)) as place
+                           from member_queue
+                          where run_id = $1 and state in ('invalid', 'rejected', 'failed'))
+                  group by state, code order by count(*) desc, code",
+            )
+            .bind(run_id)
+            .fetch_all(db)
+            .await?
+        });
+        Ok(rows
+            .into_iter()
+            .map(|(state, code, rows, lines, sample)| {
+                let mut first_lines: Vec<u64> = lines.split(',').filter_map(|at| at.parse().ok()).collect();
+                first_lines.sort_unstable();
+                CauseGroup { state, code, rows: rows.unsigned_abs(), first_lines, sample }
+            })
+            .collect())
+    }
+
+    /// A page of a run's bad rows in order of line and id, after (`line`, `id`).
+    pub async fn bad_rows(&self, run_id: i64, after: (i64, i64), limit: u32) -> Result<Vec<BadRow>> {
+        let rows = read!(self, db => {
+            sqlx::query_as(
+                "select q.id, q.line, q.email, q.name, coalesce(q.tags, t.tags) as tags,
+                        q.state, q.code, q.reason
+                   from member_queue q left join tag_sets t on t.id = q.tag_set_id
+                  where q.run_id = $1 and q.state in ('invalid', 'rejected', 'failed')
+                    and (coalesce(q.line, 0), q.id) > ($2, $3)
+                  order by coalesce(q.line, 0), q.id limit $4",
+            )
+            .bind(run_id)
+            .bind(after.0)
+            .bind(after.1)
+            .bind(i64::from(limit))
+            .fetch_all(db)
+            .await?
+        });
+        Ok(rows)
+    }
+
+    /// How much is waiting in the account.
+    pub async fn queue_depth(&self, account: &str) -> Result<QueueDepth> {
+        let (new, oldest_new): (i64, Option<Time>) = read!(self, db => {
+            sqlx::query_as(
+                "select count(*), min(created_at) from member_queue where state = 'new' and account = $1",
+            )
+            .bind(account)
+            .fetch_one(db)
+            .await?
+        });
+        let (pending, in_flight, stopped, oldest_run): (i64, i64, i64, Option<Time>) = read!(self, db => {
+            sqlx::query_as(
+                "select coalesce(sum(case when b.state = 'pending' and r.finished_at is null then b.row_count end), 0),
+                        coalesce(sum(case when b.state = 'in_flight' then b.row_count end), 0),
+                        coalesce(sum(case when b.state = 'pending' and r.finished_at is not null then b.row_count end), 0),
+                        min(r.created_at)
+                   from batches b join runs r on r.id = b.run_id
+                  where b.state in ('pending', 'in_flight') and b.account = $1",
+            )
+            .bind(account)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(QueueDepth {
+            new: new.unsigned_abs(),
+            pending: pending.unsigned_abs(),
+            in_flight: in_flight.unsigned_abs(),
+            stopped: stopped.unsigned_abs(),
+            oldest: [oldest_new, oldest_run].into_iter().flatten().min(),
+        })
+    }
+
+    /// Brings failed rows back to pending, of one run or of all, of one code or of all; with
+    /// `dry_run` only counts them. Rows, and the runs they belong to.
+    pub async fn retry_failed(
+        &self,
+        run: Option<i64>,
+        code: Option<&str>,
+        now: Time,
+        dry_run: bool,
+    ) -> Result<(u64, Vec<i64>)> {
+        let found: Vec<(i64, i64, i64)> = read!(self, db => {
+            sqlx::query_as(
+                "select q.batch_id, q.run_id, count(*) from member_queue q
+                  where q.state = 'failed' and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
+                  group by q.batch_id, q.run_id order by q.batch_id",
+            )
+            .bind(run)
+            .bind(code)
+            .fetch_all(db)
+            .await?
+        });
+        let rows = found.iter().map(|(_, _, rows)| rows.unsigned_abs()).sum();
+        let mut runs: Vec<i64> = found.iter().map(|(_, run, _)| *run).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        if dry_run {
+            return Ok((rows, runs));
+        }
+        write_tx!(self, tx => {
+            for (batch, _, _) in &found {
+                sqlx::query(
+                    "update member_queue
+                        set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
+                      where batch_id = $1 and state = 'failed'",
+                )
+                .bind(batch)
+                .execute(&mut *tx)
+                .await?;
+                sqlx::query(
+                    "update batches set state = 'pending', attempts = 0, due_at = $2, settled_at = null
+                      where id = $1 and state = 'failed'",
+                )
+                .bind(batch)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
+            }
+        });
+        Ok((rows, runs))
+    }
+
+    /// Runs that stopped with rows still pending.
+    pub async fn stopped_runs(&self) -> Result<Vec<i64>> {
+        let runs = read!(self, db => {
+            sqlx::query_scalar(
+                "select distinct b.run_id from batches b join runs r on r.id = b.run_id
+                  where b.state = 'pending' and r.status = 'failed' order by b.run_id",
+            )
+            .fetch_all(db)
+            .await?
+        });
+        Ok(runs)
+    }
+}

@@ -1,0 +1,271 @@
+//! Rows on their way in: a part of a file with its batches, counts and position in one transaction.
+//!
+//! Many rows go into one statement, in a fixed set of shapes: each statement crosses a thread.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use sqlx::AssertSqlSafe;
+
+use super::{Result, Store, error::ensure_rows, write_tx};
+use crate::clock::Time;
+use crate::domain::batch::PlannedBatch;
+use crate::domain::code::Code;
+
+/// A valid row that has something to send.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingRow<'a> {
+    /// The address as it is sent.
+    pub email: &'a str,
+    /// The name, if the row has one.
+    pub name: Option<&'a str>,
+    /// The line of the file.
+    pub line: i64,
+    /// Hash of the normalised address.
+    pub key_hash: i64,
+    /// The tags it wants.
+    pub tag_set: i64,
+    /// The place of its batch among those of the intake.
+    pub batch: usize,
+}
+
+/// A row we refused.
+#[derive(Clone, Debug)]
+pub struct BadInput<'a> {
+    /// What stood where the address should be.
+    pub email: &'a str,
+    /// The line of the file.
+    pub line: i64,
+    /// Why.
+    pub code: Code,
+    /// Why, in words.
+    pub reason: &'a str,
+}
+
+/// Lines that end without a row in the queue, packed.
+#[derive(Clone, Debug, Default)]
+pub struct UnkeptLines {
+    /// Packed lines, some thousand a chunk.
+    pub chunks: Vec<Vec<u8>>,
+    /// How many of them are duplicates.
+    pub duplicates: u64,
+    /// How many of them are unchanged.
+    pub unchanged: u64,
+}
+
+/// A batch that is still to be filled, as stored.
+pub type OpenBatch = PlannedBatch;
+
+/// One part of a file: everything that is written about it at once.
+#[derive(Debug)]
+pub struct Intake<'a> {
+    /// Whose key it uses.
+    pub account: &'a str,
+    /// The run.
+    pub run_id: i64,
+    /// The file.
+    pub file_id: i64,
+    /// Which part this is, from 0.
+    pub part: u32,
+    /// Whether it is the last one.
+    pub is_last: bool,
+    /// Rows to send.
+    pub pending: &'a [PendingRow<'a>],
+    /// Rows we refused.
+    pub invalid: &'a [BadInput<'a>],
+    /// Lines that are not kept.
+    pub unkept: &'a UnkeptLines,
+    /// The batches that the pending rows go to; those without id are new.
+    pub batches: &'a [PlannedBatch],
+    /// When.
+    pub now: Time,
+}
+
+/// Bulk work goes after what people wait for.
+pub(super) const BULK_PRIORITY: i64 = 1_000;
+/// Rows of the queue, which come one by one.
+pub(super) const LIVE_PRIORITY: i64 = 500;
+
+/// Rows a statement, largest first: whatever the number, few statements and few shapes.
+const SHAPES: [usize; 4] = [1_000, 100, 10, 1];
+
+impl Store {
+    /// Writes one part of a file: rows, batches, counts and position, all or nothing. The ids of
+    /// its batches, in their order. `Lost` where another process has taken this part.
+    pub async fn add_part(&self, intake: &Intake<'_>) -> Result<Vec<i64>> {
+        let ids = write_tx!(self, tx => {
+            let moved = sqlx::query(
+                "update input_files
+                    set parts_done = parts_done + 1, state = case when $3 then 'taken' else state end
+                  where id = $1 and parts_done = $2 and state = 'taking'",
+            )
+            .bind(intake.file_id)
+            .bind(i64::from(intake.part))
+            .bind(intake.is_last)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            ensure_rows(moved, 1, || format!("part {} of file `{}`", intake.part, intake.file_id))?;
+
+            let mut ids = Vec::with_capacity(intake.batches.len());
+            for batch in intake.batches {
+                ids.push(match batch.id {
+                    Some(id) => {
+                        let grown = sqlx::query(
+                            "update batches set row_count = $2, bytes = $3 where id = $1 and state = 'pending'",
+                        )
+                        .bind(id)
+                        .bind(batch.rows as i64)
+                        .bind(batch.bytes as i64)
+                        .execute(&mut *tx)
+                        .await?
+                        .rows_affected();
+                        ensure_rows(grown, 1, || format!("batch `{id}`"))?;
+                        id
+                    }
+                    None => {
+                        sqlx::query_scalar(
+                            "insert into batches
+                                 (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at)
+                             values ($1, $2, $3, $4, $5, $6, 'pending', $7) returning id",
+                        )
+                        .bind(intake.account)
+                        .bind(intake.run_id)
+                        .bind(batch.tag_set)
+                        .bind(BULK_PRIORITY)
+                        .bind(batch.rows as i64)
+                        .bind(batch.bytes as i64)
+                        .bind(intake.now)
+                        .fetch_one(&mut *tx)
+                        .await?
+                    }
+                });
+            }
+
+            for rows in shapes(intake.pending) {
+                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())))
+                    .bind(intake.account)
+                    .bind(intake.run_id)
+                    .bind(intake.now);
+                for row in rows {
+                    query = query
+                        .bind(row.email)
+                        .bind(row.name)
+                        .bind(row.line)
+                        .bind(row.key_hash)
+                        .bind(row.tag_set)
+                        .bind(ids.get(row.batch).copied());
+                }
+                query.execute(&mut *tx).await?;
+            }
+            for rows in shapes(intake.invalid) {
+                let mut query = sqlx::query(AssertSqlSafe(invalid_sql(rows.len())))
+                    .bind(intake.account)
+                    .bind(intake.run_id)
+                    .bind(intake.now);
+                for row in rows {
+                    query = query.bind(row.email).bind(row.line).bind(row.code.as_str()).bind(row.reason);
+                }
+                query.execute(&mut *tx).await?;
+            }
+            for (chunk, lines) in intake.unkept.chunks.iter().enumerate() {
+                sqlx::query("insert into unkept_lines (run_id, part, chunk, lines) values ($1, $2, $3, $4)")
+                    .bind(intake.run_id)
+                    .bind(i64::from(intake.part))
+                    .bind(chunk as i64)
+                    .bind(lines)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+
+            let read = intake.pending.len() + intake.invalid.len();
+            let unkept = intake.unkept.duplicates + intake.unkept.unchanged;
+            sqlx::query(
+                "update runs set read_rows = read_rows + $2, duplicate_rows = duplicate_rows + $3,
+                                 unchanged_rows = unchanged_rows + $4
+                  where id = $1",
+            )
+            .bind(intake.run_id)
+            .bind(read as i64 + unkept.cast_signed())
+            .bind(intake.unkept.duplicates.cast_signed())
+            .bind(intake.unkept.unchanged.cast_signed())
+            .execute(&mut *tx)
+            .await?;
+            ids
+        });
+        Ok(ids)
+    }
+
+    /// The batches of a run that are not full, for an intake that goes on.
+    pub async fn open_batches(&self, run_id: i64, max_rows: usize) -> Result<Vec<OpenBatch>> {
+        let rows: Vec<(i64, i64, i64, i64)> = super::read!(self, db => {
+            sqlx::query_as(
+                "select id, tag_set_id, row_count, bytes from batches
+                  where run_id = $1 and state = 'pending' and row_count < $2 and attempts = 0 order by id",
+            )
+            .bind(run_id)
+            .bind(max_rows as i64)
+            .fetch_all(db)
+            .await?
+        });
+        let size = |value: i64| usize::try_from(value).unwrap_or_default();
+        Ok(rows
+            .into_iter()
+            .map(|(id, tag_set, rows, bytes)| OpenBatch {
+                id: Some(id),
+                tag_set,
+                rows: size(rows),
+                bytes: size(bytes),
+            })
+            .collect())
+    }
+}
+
+/// Cuts rows into slices whose lengths are those of `SHAPES`.
+fn shapes<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let shape = SHAPES.into_iter().find(|shape| *shape <= rows.len())?;
+        let (head, tail) = rows.split_at(shape);
+        rows = tail;
+        Some(head)
+    })
+}
+
+fn pending_sql(rows: usize) -> String {
+    values_sql(
+        "insert or rollback into member_queue
+             (account, run_id, created_at, state, email, name, line, key_hash, tag_set_id, batch_id) values ",
+        "$1, $2, $3, 'pending'",
+        6,
+        rows,
+    )
+}
+
+fn invalid_sql(rows: usize) -> String {
+    values_sql(
+        "insert or rollback into member_queue
+             (account, run_id, created_at, settled_at, state, email, line, code, reason) values ",
+        "$1, $2, $3, $3, 'invalid'",
+        4,
+        rows,
+    )
+}
+
+/// A statement that inserts `rows` rows, each of `shared` (binds 1 to 3) and `own` binds.
+fn values_sql(head: &'static str, shared: &str, own: usize, rows: usize) -> String {
+    static KNOWN: LazyLock<Mutex<HashMap<(&'static str, usize), String>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = known.entry((head, rows)).or_insert_with(|| {
+        let mut text = head.to_owned();
+        for row in 0..rows {
+            let _ = write!(text, "{}({shared}", if row == 0 { "" } else { "," });
+            for bind in 0..own {
+                let _ = write!(text, ",${}", 4 + row * own + bind);
+            }
+            text.push(')');
+        }
+        text
+    });
+    text.clone()
+}

@@ -1,0 +1,213 @@
+//! Runs: one pass over one source, from its beginning to its status.
+
+use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
+use crate::clock::Time;
+use crate::domain::state::{RunStatus, Trigger};
+
+/// Where a run's rows come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunSource {
+    /// Rows that other programs inserted.
+    Queue,
+    /// A file in the drop folder.
+    Folder,
+    /// A file by hand.
+    File,
+}
+
+impl RunSource {
+    /// The stored text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Folder => "folder",
+            Self::File => "file",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "queue" => Ok(Self::Queue),
+            "folder" => Ok(Self::Folder),
+            "file" => Ok(Self::File),
+            other => Err(StoreError::corrupt("runs", "source", other)),
+        }
+    }
+}
+
+/// What a run begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRun<'a> {
+    /// Whose key it uses.
+    pub account: &'a str,
+    /// Where its rows come from.
+    pub source: RunSource,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// What people call it.
+    pub label: &'a str,
+    /// When it begins.
+    pub now: Time,
+}
+
+/// A run as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its number.
+    pub id: i64,
+    /// Whose key it uses.
+    pub account: String,
+    /// Where its rows come from.
+    pub source: RunSource,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// What people call it.
+    pub label: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why, where that needs saying.
+    pub reason: Option<String>,
+    /// When it began.
+    pub created_at: Time,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// Rows read.
+    pub read_rows: u64,
+    /// Rows that were duplicates and are not kept in the queue.
+    pub duplicate_rows: u64,
+    /// Rows that were unchanged and are not kept in the queue.
+    pub unchanged_rows: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct RunRow {
+    id: i64,
+    account: String,
+    source: String,
+    started_by: String,
+    label: String,
+    status: String,
+    reason: Option<String>,
+    created_at: Time,
+    finished_at: Option<Time>,
+    read_rows: i64,
+    duplicate_rows: i64,
+    unchanged_rows: i64,
+}
+
+impl TryFrom<RunRow> for Run {
+    type Error = StoreError;
+
+    fn try_from(row: RunRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            account: row.account,
+            source: RunSource::parse(&row.source)?,
+            trigger: Trigger::parse(&row.started_by)
+                .ok_or_else(|| StoreError::corrupt("runs", "started_by", &row.started_by))?,
+            label: row.label,
+            status: RunStatus::parse(&row.status)
+                .ok_or_else(|| StoreError::corrupt("runs", "status", &row.status))?,
+            reason: row.reason,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            read_rows: row.read_rows.unsigned_abs(),
+            duplicate_rows: row.duplicate_rows.unsigned_abs(),
+            unchanged_rows: row.unchanged_rows.unsigned_abs(),
+        })
+    }
+}
+
+/// What `Run` is read from.
+macro_rules! run_columns {
+    () => {
+        "select id, account, source, started_by, label, status, reason, created_at, finished_at,
+                read_rows, duplicate_rows, unchanged_rows from runs "
+    };
+}
+
+impl Store {
+    /// Begins a run in the state `queued`; its number.
+    pub async fn begin_run(&self, run: NewRun<'_>) -> Result<i64> {
+        let id = write_tx!(self, tx => {
+            sqlx::query_scalar(
+                "insert into runs (account, source, started_by, label, status, created_at)
+                 values ($1, $2, $3, $4, 'queued', $5) returning id",
+            )
+            .bind(run.account)
+            .bind(run.source.as_str())
+            .bind(run.trigger.as_str())
+            .bind(run.label)
+            .bind(run.now)
+            .fetch_one(&mut *tx)
+            .await?
+        });
+        Ok(id)
+    }
+
+    /// The run with this number, if there is one.
+    pub async fn run(&self, id: i64) -> Result<Option<Run>> {
+        let row: Option<RunRow> = read!(self, db => {
+            sqlx::query_as(concat!(run_columns!(), "where id = $1")).bind(id).fetch_optional(db).await?
+        });
+        row.map(Run::try_from).transpose()
+    }
+
+    /// The last `limit` runs, newest first.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<Run>> {
+        let rows: Vec<RunRow> = read!(self, db => {
+            sqlx::query_as(concat!(run_columns!(), "order by id desc limit $1"))
+                .bind(i64::from(limit))
+                .fetch_all(db)
+                .await?
+        });
+        rows.into_iter().map(Run::try_from).collect()
+    }
+
+    /// The runs that have not ended, oldest first.
+    pub async fn open_runs(&self) -> Result<Vec<Run>> {
+        let rows: Vec<RunRow> = read!(self, db => {
+            sqlx::query_as(concat!(
+                run_columns!(),
+                "where status in ('queued', 'running', 'held') order by id"
+            ))
+            .fetch_all(db)
+            .await?
+        });
+        rows.into_iter().map(Run::try_from).collect()
+    }
+
+    /// Lets a run's batches be sent, the first time or again: `queued` or `failed` becomes `running`.
+    pub async fn start_run(&self, id: i64) -> Result<()> {
+        let found = write_tx!(self, tx => {
+            sqlx::query(
+                "update runs set status = 'running', reason = null, finished_at = null
+                  where id = $1 and status in ('queued', 'running', 'partial', 'failed')",
+            )
+            .bind(id)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+        });
+        ensure_rows(found, 1, || format!("run `{id}`"))
+    }
+
+    /// Ends a run, unless it has ended already. Whether this call ended it.
+    pub async fn end_run(&self, id: i64, status: RunStatus, reason: Option<&str>, now: Time) -> Result<bool> {
+        let found = write_tx!(self, tx => {
+            sqlx::query(
+                "update runs set status = $2, reason = $3, finished_at = $4
+                  where id = $1 and status in ('queued', 'running', 'held')",
+            )
+            .bind(id)
+            .bind(status.as_str())
+            .bind(reason)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+        });
+        Ok(found == 1)
+    }
+}

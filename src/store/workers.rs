@@ -1,0 +1,121 @@
+//! Workers: the processes that claim, and what happens to the claims of those that died.
+//!
+//! A lease belongs to the worker, not to the row: one small write keeps all its claims alive.
+
+use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
+use crate::clock::Time;
+
+/// What tells one process from every other, also after its pid is used again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerIdentity {
+    /// The machine and process namespace in which `pid` means something.
+    pub host: String,
+    /// The process id.
+    pub pid: u32,
+    /// When the process began, as the system tells it.
+    pub birth: String,
+}
+
+/// A worker as the database knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Its number.
+    pub id: i64,
+    /// Its process.
+    pub identity: WorkerIdentity,
+    /// When it began.
+    pub started_at: Time,
+    /// Until when its claims are its own.
+    pub lease_until: Time,
+}
+
+type WorkerRow = (i64, String, i64, String, Time, Time);
+
+impl Store {
+    /// Enters a worker; its number.
+    pub async fn add_worker(&self, identity: &WorkerIdentity, now: Time, lease_until: Time) -> Result<i64> {
+        let id = write_tx!(self, tx => {
+            sqlx::query_scalar(
+                "insert into workers (host, pid, birth, started_at, lease_until)
+                 values ($1, $2, $3, $4, $5) returning id",
+            )
+            .bind(&identity.host)
+            .bind(i64::from(identity.pid))
+            .bind(&identity.birth)
+            .bind(now)
+            .bind(lease_until)
+            .fetch_one(&mut *tx)
+            .await?
+        });
+        Ok(id)
+    }
+
+    /// Prolongs a worker's lease. `Lost` where others have declared it dead.
+    pub async fn renew_worker(&self, id: i64, lease_until: Time) -> Result<()> {
+        let found = write_tx!(self, tx => {
+            sqlx::query("update workers set lease_until = $2 where id = $1")
+                .bind(id)
+                .bind(lease_until)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+        });
+        ensure_rows(found, 1, || format!("the lease of worker `{id}`"))
+    }
+
+    /// Every worker that has not ended.
+    pub async fn workers(&self) -> Result<Vec<Worker>> {
+        let rows: Vec<WorkerRow> = read!(self, db => {
+            sqlx::query_as(
+                "select id, host, pid, birth, started_at, lease_until from workers order by id",
+            )
+            .fetch_all(db)
+            .await?
+        });
+        rows.into_iter()
+            .map(|(id, host, pid, birth, started_at, lease_until)| {
+                let pid = u32::try_from(pid).map_err(|_| StoreError::corrupt("workers", "pid", pid))?;
+                let identity = WorkerIdentity { host, pid, birth };
+                Ok(Worker { id, identity, started_at, lease_until })
+            })
+            .collect()
+    }
+
+    /// Ends a worker, its own choice or because it died: its batches are pending again, at no cost
+    /// in attempts. How many batches that were. `only_if_expired_at` spares one that has renewed
+    /// its lease meanwhile.
+    pub async fn end_worker(&self, id: i64, now: Time, only_if_expired_at: Option<Time>) -> Result<u64> {
+        let released = write_tx!(self, tx => {
+            let gone = sqlx::query_scalar::<_, i64>(
+                "select id from workers where id = $1 and ($2 is null or lease_until <= $2)",
+            )
+            .bind(id)
+            .bind(only_if_expired_at)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if gone.is_none() {
+                0
+            } else {
+                sqlx::query(
+                    "update attempts set finished_at = $2, verdict = 'abandoned'
+                      where verdict is null and worker_id = $1",
+                )
+                .bind(id)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
+                let released = sqlx::query(
+                    "update batches set state = 'pending', claim_id = null, worker_id = null
+                      where state = 'in_flight' and worker_id = $1",
+                )
+                .bind(id)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+                sqlx::query("delete from workers where id = $1").bind(id).execute(&mut *tx).await?;
+                released
+            }
+        });
+        Ok(released)
+    }
+}
