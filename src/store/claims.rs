@@ -52,6 +52,8 @@ pub struct ClaimedBatch {
     pub attempts: u32,
     /// Its place in the order of work.
     pub priority: i64,
+    /// Bytes of the largest body worth trying, where that was learnt.
+    pub max_body: Option<usize>,
     /// The tags of the request.
     pub tag_set_id: i64,
     /// The tags of the request.
@@ -99,12 +101,11 @@ impl Store {
             Scope::Run(id) => Some(id),
         };
         let claim = write_tx!(self, tx => { 'claim: {
-            let blocked: Option<Time> =
-                sqlx::query_scalar("select blocked_until from accounts where name = $1")
+            let (blocked, max_body): (Option<Time>, Option<i64>) =
+                sqlx::query_as("select blocked_until, max_body from accounts where name = $1")
                     .bind(claims.account)
-                    .fetch_optional(&mut *tx)
-                    .await?
-                    .flatten();
+                    .fetch_one(&mut *tx)
+                    .await?;
             let used: i64 = sqlx::query_scalar(
                 "select count(*) from attempts where account = $1 and started_at > $2",
             )
@@ -206,6 +207,7 @@ impl Store {
                     run_id,
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
                     priority,
+                    max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()),
                     tag_set_id,
                     tags: parse_tag_set(&tags)?,
                     recipients,

@@ -30,7 +30,7 @@ pub use reports::{BadRow, CauseGroup, QueueDepth, RunCounts, RunReport};
 pub use ledger::LedgerSlice;
 pub use rows::{BadInput, Intake, OpenBatch, PendingRow, UnkeptLines};
 pub use runs::{NewRun, Run, RunSource};
-pub use settle::{Outcome, Settled};
+pub use settle::Settled;
 pub use workers::{Worker, WorkerIdentity};
 
 /// The open database. Cheap to clone.

@@ -8,39 +8,8 @@ use super::{ClaimedBatch, Result, Store, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::address_bytes;
 use crate::domain::code::Code;
+use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Evidence;
-
-/// What becomes of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Luma took every row.
-    Delivered,
-    /// To be sent again, not before `due_at`.
-    Again {
-        /// When.
-        due_at: Time,
-        /// Whether the attempt counts.
-        costs_attempt: bool,
-    },
-    /// Given up: every row has failed.
-    Failed {
-        /// Why.
-        code: Code,
-        /// Why, in words.
-        reason: String,
-    },
-    /// Luma refused these rows, by their places; the others are sent again.
-    Rejected {
-        /// Places of the refused rows, ascending.
-        places: Vec<usize>,
-        /// Why, in words.
-        reason: String,
-        /// Whether the largest batch of the same tags goes next, to tell bad rows from a bad request.
-        probe: bool,
-    },
-    /// Halved, and both halves are sent.
-    Split,
-}
 
 /// What came back, and what it changes besides the batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

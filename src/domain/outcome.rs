@@ -1,0 +1,236 @@
+//! From a verdict to what becomes of the batch: the one place that decides it.
+//!
+//! Pure: time, chance and what the database knows come in as arguments.
+
+use std::time::Duration;
+
+use super::code::Code;
+use super::retry::RetryPolicy;
+use super::verdict::{AfterRefusal, Cause, Evidence, Verdict, after_refusal};
+use crate::clock::Time;
+
+/// What becomes of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Luma took every row.
+    Delivered,
+    /// To be sent again, not before `due_at`.
+    Again {
+        /// When.
+        due_at: Time,
+        /// Whether the attempt counts.
+        costs_attempt: bool,
+    },
+    /// Given up: every row has failed.
+    Failed {
+        /// Why.
+        code: Code,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Luma refused these rows, by their places; the others are sent again.
+    Rejected {
+        /// Places of the refused rows, ascending.
+        places: Vec<usize>,
+        /// Why, in words.
+        reason: String,
+        /// Whether the largest batch of the same tags goes next, to tell bad rows from a bad request.
+        probe: bool,
+    },
+    /// Halved, and both halves are sent.
+    Split,
+}
+
+/// What becomes of the batch, and of everything around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Of the batch.
+    pub outcome: Outcome,
+    /// Nobody sends before this moment, and why.
+    pub block: Option<(Time, String)>,
+    /// Bytes of the largest body worth trying from now on.
+    pub max_body: Option<usize>,
+    /// The run stops, for this reason.
+    pub halt: Option<(Cause, String)>,
+}
+
+/// What a decision rests on besides the verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The addresses of the request.
+    pub addresses: &'a [&'a str],
+    /// Bytes of its body.
+    pub body_bytes: usize,
+    /// Attempts of this batch that failed before.
+    pub attempts: u32,
+    /// What became of the run's other requests with these tags.
+    pub evidence: Evidence,
+    /// How passing faults are retried.
+    pub retry: RetryPolicy,
+    /// How long Luma blocks after an overrun, where it does not say.
+    pub block: Duration,
+    /// Chance, in `0.0..1.0`.
+    pub jitter: f64,
+    /// The present.
+    pub now: Time,
+}
+
+impl Decision {
+    const fn only(outcome: Outcome) -> Self {
+        Self { outcome, block: None, max_body: None, halt: None }
+    }
+
+    const fn free_retry(due_at: Time) -> Self {
+        Self::only(Outcome::Again { due_at, costs_attempt: false })
+    }
+}
+
+/// Decides what a verdict means for the batch it is about.
+#[must_use]
+pub fn decide(verdict: &Verdict, facts: &Facts<'_>) -> Decision {
+    match verdict {
+        Verdict::Accepted => Decision::only(Outcome::Delivered),
+        Verdict::Interrupted => Decision::free_retry(facts.now),
+        Verdict::Throttled { retry_after } => {
+            let until = facts.now.plus(retry_after.unwrap_or(facts.block));
+            let block = Some((until, "Luma answered 429: too many requests".to_owned()));
+            Decision { block, ..Decision::free_retry(until) }
+        }
+        Verdict::Transient { reason, retry_after } => {
+            Decision::only(after_fault(reason, *retry_after, facts))
+        }
+        Verdict::TooLarge { message } => {
+            if facts.addresses.len() > 1 {
+                let max_body = Some(facts.body_bytes / 2 + 1);
+                Decision { max_body, ..Decision::only(Outcome::Split) }
+            } else {
+                Decision::only(reject_all(facts, message, false))
+            }
+        }
+        Verdict::Halted { cause, reason } => halt(*cause, reason.clone(), facts),
+        Verdict::Refused { message } => refused(message, facts),
+    }
+}
+
+fn after_fault(reason: &str, retry_after: Option<Duration>, facts: &Facts<'_>) -> Outcome {
+    let attempts = facts.attempts + 1;
+    if facts.retry.is_exhausted(attempts) {
+        let reason = format!("given up after {attempts} attempts, the last one: {reason}");
+        Outcome::Failed { code: Code::AttemptsExhausted, reason }
+    } else {
+        let wait = facts.retry.backoff(attempts, facts.jitter, retry_after);
+        Outcome::Again { due_at: facts.now.plus(wait), costs_attempt: true }
+    }
+}
+
+fn refused(message: &str, facts: &Facts<'_>) -> Decision {
+    match after_refusal(message, facts.addresses, facts.evidence) {
+        AfterRefusal::RejectNamed(places) => {
+            Decision::only(Outcome::Rejected { places, reason: message.to_owned(), probe: false })
+        }
+        AfterRefusal::RejectOnly { probe } => Decision::only(reject_all(facts, message, probe)),
+        AfterRefusal::Halve => Decision::only(Outcome::Split),
+        AfterRefusal::Halt => halt(Cause::Unknown, message.to_owned(), facts),
+    }
+}
+
+fn reject_all(facts: &Facts<'_>, message: &str, probe: bool) -> Outcome {
+    Outcome::Rejected { places: (0..facts.addresses.len()).collect(), reason: message.to_owned(), probe }
+}
+
+/// Rows stay as they are: they were not to blame.
+fn halt(cause: Cause, reason: String, facts: &Facts<'_>) -> Decision {
+    Decision { halt: Some((cause, reason)), ..Decision::free_retry(facts.now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [&str; 2] = ["ana@example.org", "bo@example.org"];
+
+    fn facts(attempts: u32) -> Facts<'static> {
+        Facts {
+            addresses: &ROWS,
+            body_bytes: 1_000,
+            attempts,
+            evidence: Evidence::default(),
+            retry: RetryPolicy {
+                max_attempts: 3,
+                initial_backoff: Duration::from_secs(1),
+                max_backoff: Duration::from_secs(10),
+            },
+            block: Duration::from_mins(1),
+            jitter: 0.5,
+            now: Time::from_micros(0),
+        }
+    }
+
+    fn after(secs: u64) -> Time {
+        Time::from_micros(0).plus(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn only_an_acceptance_delivers() {
+        let verdicts = [
+            Verdict::Refused { message: "no".into() },
+            Verdict::TooLarge { message: "big".into() },
+            Verdict::Throttled { retry_after: None },
+            Verdict::Transient { reason: "500".into(), retry_after: None },
+            Verdict::Halted { cause: Cause::Key, reason: "401".into() },
+            Verdict::Interrupted,
+        ];
+        assert_eq!(decide(&Verdict::Accepted, &facts(0)).outcome, Outcome::Delivered);
+        for verdict in verdicts {
+            assert_ne!(decide(&verdict, &facts(0)).outcome, Outcome::Delivered, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_passing_fault_costs_an_attempt() {
+        let costs = |verdict: &Verdict| match decide(verdict, &facts(0)).outcome {
+            Outcome::Again { costs_attempt, .. } => costs_attempt,
+            other => panic!("{other:?}"),
+        };
+        assert!(costs(&Verdict::Transient { reason: "500".into(), retry_after: None }));
+        assert!(!costs(&Verdict::Throttled { retry_after: None }));
+        assert!(!costs(&Verdict::Halted { cause: Cause::Key, reason: "401".into() }));
+        assert!(!costs(&Verdict::Interrupted));
+    }
+
+    #[test]
+    fn a_throttle_blocks_everybody_for_as_long_as_luma_says() {
+        let said = Verdict::Throttled { retry_after: Some(Duration::from_mins(90)) };
+        let decision = decide(&said, &facts(0));
+        assert_eq!(decision.block.map(|(until, _)| until), Some(after(5_400)));
+        let silent = decide(&Verdict::Throttled { retry_after: None }, &facts(0));
+        assert_eq!(silent.block.map(|(until, _)| until), Some(after(60)));
+    }
+
+    #[test]
+    fn the_last_attempt_gives_the_rows_up() {
+        let fault = Verdict::Transient { reason: "502".into(), retry_after: None };
+        assert!(matches!(decide(&fault, &facts(1)).outcome, Outcome::Again { costs_attempt: true, .. }));
+        let Outcome::Failed { code, reason } = decide(&fault, &facts(2)).outcome else { panic!() };
+        assert_eq!(code, Code::AttemptsExhausted);
+        assert!(reason.contains("3 attempts") && reason.contains("502"), "{reason}");
+    }
+
+    #[test]
+    fn a_body_too_large_is_halved_and_remembered_until_a_row_stands_alone() {
+        let large = Verdict::TooLarge { message: "big".into() };
+        let decision = decide(&large, &facts(0));
+        assert_eq!((decision.outcome, decision.max_body), (Outcome::Split, Some(501)));
+        let alone = Facts { addresses: &ROWS[..1], ..facts(0) };
+        assert!(matches!(decide(&large, &alone).outcome, Outcome::Rejected { .. }));
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_about_rows_halts_and_blames_no_row() {
+        let decision = decide(&Verdict::Halted { cause: Cause::Plan, reason: "403".into() }, &facts(0));
+        assert_eq!(decision.halt, Some((Cause::Plan, "403".into())));
+        let suspicious = Facts { evidence: Evidence { delivered: 0, refused_alone: 3 }, ..facts(0) };
+        let decision = decide(&Verdict::Refused { message: "no".into() }, &suspicious);
+        assert_eq!(decision.halt, Some((Cause::Unknown, "no".into())));
+    }
+}

@@ -1,0 +1,323 @@
+//! Rows of one file divided into parts by the hash of their address, on disk where they are many.
+//!
+//! Each part fits in memory whatever the size of the file; within it a person's rows lie together
+//! and in the order of the ledger. Addresses on disk stand in a nameless file that only this
+//! process can reach.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::domain::code::Code;
+
+/// Bytes of input a part is meant for; rows take about as much in memory again.
+const PART_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_PARTS: u64 = 1_024;
+/// Bytes that all unwritten rows together may take.
+const BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Where a record's texts begin: hash 8, line 8, set 4, lengths 2 and 2, kind 1.
+const HEAD: usize = 25;
+
+/// How many parts suit an input of so many bytes.
+#[must_use]
+pub fn parts_for(bytes: u64) -> u32 {
+    let parts = (bytes / PART_BYTES).next_power_of_two().clamp(1, MAX_PARTS);
+    u32::try_from(parts).unwrap_or(1)
+}
+
+/// The hashes that belong to a part, both ends included.
+#[must_use]
+pub fn hash_range(part: u32, parts: u32) -> (i64, i64) {
+    let width = u64::MAX / u64::from(parts);
+    let step = width.wrapping_add(u64::from(parts.is_power_of_two() && parts > 1));
+    let start = step.wrapping_mul(u64::from(part));
+    let end = if part + 1 == parts { u64::MAX } else { start.wrapping_add(step).wrapping_sub(1) };
+    (signed(start), signed(end))
+}
+
+fn part_of(hash: i64, parts: u32) -> usize {
+    let bits = parts.trailing_zeros();
+    if bits == 0 { 0 } else { usize::try_from(unsigned(hash) >> (64 - bits)).unwrap_or(0) }
+}
+
+/// Keeps the order of signed numbers.
+const fn unsigned(hash: i64) -> u64 {
+    hash.cast_unsigned() ^ (1 << 63)
+}
+
+const fn signed(place: u64) -> i64 {
+    (place ^ (1 << 63)).cast_signed()
+}
+
+/// Takes rows in the order of the file.
+#[derive(Debug)]
+pub struct SpillWriter {
+    buffers: Vec<Vec<u8>>,
+    blocks: Vec<Vec<(u64, usize)>>,
+    file: Option<File>,
+    written: u64,
+    dir: PathBuf,
+}
+
+impl SpillWriter {
+    /// A writer of `parts` parts (a power of two) that goes to a file in `dir` when it must.
+    #[must_use]
+    pub fn new(parts: u32, dir: &Path) -> Self {
+        let parts = parts as usize;
+        Self {
+            buffers: vec![Vec::new(); parts],
+            blocks: vec![Vec::new(); parts],
+            file: None,
+            written: 0,
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// Takes a valid row.
+    pub fn push(&mut self, hash: i64, line: u64, set: u32, email: &str, name: &str) -> io::Result<()> {
+        let part = part_of(hash, u32::try_from(self.buffers.len()).unwrap_or(1));
+        self.record(part, hash, line, set, u8::MAX, email, name)
+    }
+
+    /// Takes a row we refuse. It goes to any part: nothing is compared with it.
+    pub fn push_bad(&mut self, line: u64, code: Code, email: &str, reason: &str) -> io::Result<()> {
+        let kind = Code::ALL.iter().position(|known| *known == code).unwrap_or_default();
+        let part = usize::try_from(line).unwrap_or(0) % self.buffers.len();
+        self.record(part, 0, line, 0, u8::try_from(kind).unwrap_or(0), email, reason)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one record, written once")]
+    fn record(
+        &mut self,
+        part: usize,
+        hash: i64,
+        line: u64,
+        set: u32,
+        kind: u8,
+        first: &str,
+        second: &str,
+    ) -> io::Result<()> {
+        let (first, second) = (cut(first), cut(second));
+        let buffer = &mut self.buffers[part];
+        buffer.reserve(HEAD + first.len() + second.len());
+        buffer.extend_from_slice(&hash.to_le_bytes());
+        buffer.extend_from_slice(&line.to_le_bytes());
+        buffer.extend_from_slice(&set.to_le_bytes());
+        buffer.extend_from_slice(&(first.len() as u16).to_le_bytes());
+        buffer.extend_from_slice(&(second.len() as u16).to_le_bytes());
+        buffer.push(kind);
+        buffer.extend_from_slice(first.as_bytes());
+        buffer.extend_from_slice(second.as_bytes());
+        if self.buffers.len() > 1 && self.buffers[part].len() > BUFFER_BYTES / self.buffers.len() {
+            self.flush(part)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, part: usize) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile_in(&self.dir)?),
+        };
+        file.seek(SeekFrom::Start(self.written))?;
+        file.write_all(&self.buffers[part])?;
+        self.blocks[part].push((self.written, self.buffers[part].len()));
+        self.written += self.buffers[part].len() as u64;
+        self.buffers[part].clear();
+        Ok(())
+    }
+
+    /// Ends the taking.
+    #[must_use]
+    pub fn finish(self) -> Spill {
+        Spill { buffers: self.buffers, blocks: self.blocks, file: self.file }
+    }
+}
+
+/// Texts longer than this are cut; the parser refuses such addresses long before.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(1_000);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// All rows of a file, by part.
+#[derive(Debug)]
+pub struct Spill {
+    buffers: Vec<Vec<u8>>,
+    blocks: Vec<Vec<(u64, usize)>>,
+    file: Option<File>,
+}
+
+impl Spill {
+    /// Reads one part into memory and sorts it.
+    pub fn load(&self, part: u32) -> io::Result<Part> {
+        let part = part as usize;
+        let size: usize = self.blocks[part].iter().map(|(_, len)| len).sum();
+        let mut bytes = vec![0; size];
+        let mut filled = 0;
+        for &(offset, len) in &self.blocks[part] {
+            if let Some(file) = &self.file {
+                file.read_exact_at(&mut bytes[filled..filled + len], offset)?;
+            }
+            filled += len;
+        }
+        bytes.extend_from_slice(&self.buffers[part]);
+        Ok(Part::index(bytes))
+    }
+}
+
+/// The rows of one part.
+#[derive(Debug)]
+pub struct Part {
+    bytes: Vec<u8>,
+    /// (hash, line, place in `bytes`), sorted.
+    valid: Vec<(i64, u64, usize)>,
+    /// (line, place in `bytes`), sorted.
+    bad: Vec<(u64, usize)>,
+}
+
+/// A valid row of a part.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidRow<'a> {
+    /// Hash of the key.
+    pub hash: i64,
+    /// Its line.
+    pub line: u64,
+    /// Its tag set, as the reader numbered it.
+    pub set: u32,
+    /// The address as it is sent; its lower case is the key.
+    pub email: &'a str,
+    /// The name, or nothing.
+    pub name: &'a str,
+}
+
+/// A refused row of a part.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedRow<'a> {
+    /// Its line.
+    pub line: u64,
+    /// Why.
+    pub code: Code,
+    /// What stood where the address should be.
+    pub email: &'a str,
+    /// Why, in words.
+    pub reason: &'a str,
+}
+
+impl Part {
+    fn index(bytes: Vec<u8>) -> Self {
+        let mut part = Self { bytes, valid: Vec::new(), bad: Vec::new() };
+        let mut at = 0;
+        while at + HEAD <= part.bytes.len() {
+            let (hash, line) = (i64::from_le_bytes(part.take(at)), u64::from_le_bytes(part.take(at + 8)));
+            if part.bytes[at + 24] == u8::MAX {
+                part.valid.push((hash, line, at));
+            } else {
+                part.bad.push((line, at));
+            }
+            let (first, second) = part.lengths(at);
+            at += HEAD + first + second;
+        }
+        part.valid.sort_unstable();
+        part.bad.sort_unstable();
+        part
+    }
+
+    /// The valid rows in order of hash, then line.
+    pub fn valid(&self) -> impl ExactSizeIterator<Item = ValidRow<'_>> {
+        self.valid.iter().map(|&(hash, line, at)| {
+            let (email, name) = self.texts(at);
+            ValidRow { hash, line, set: u32::from_le_bytes(self.take(at + 16)), email, name }
+        })
+    }
+
+    /// The refused rows in order of line.
+    pub fn bad(&self) -> impl ExactSizeIterator<Item = RefusedRow<'_>> {
+        self.bad.iter().map(|&(line, at)| {
+            let (email, reason) = self.texts(at);
+            let code = Code::ALL.get(usize::from(self.bytes[at + 24])).copied();
+            RefusedRow { line, code: code.unwrap_or(Code::RowMalformed), email, reason }
+        })
+    }
+
+    fn take<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.bytes[at..at + N]);
+        bytes
+    }
+
+    fn lengths(&self, at: usize) -> (usize, usize) {
+        let length = |at| usize::from(u16::from_le_bytes(self.take(at)));
+        (length(at + 20), length(at + 22))
+    }
+
+    fn texts(&self, at: usize) -> (&str, &str) {
+        let (first, second) = self.lengths(at);
+        let start = at + HEAD;
+        let text = |from: usize, len: usize| {
+            std::str::from_utf8(&self.bytes[from..from + len]).unwrap_or_default()
+        };
+        (text(start, first), text(start + first, second))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn parts_cover_every_hash_once() {
+        for parts in [1, 2, 16, 1_024] {
+            let mut next = i64::MIN;
+            for part in 0..parts {
+                let (from, to) = hash_range(part, parts);
+                assert_eq!(from, next, "part {part} of {parts}");
+                assert_eq!((part_of(from, parts), part_of(to, parts)), (part as usize, part as usize));
+                next = to.wrapping_add(1);
+            }
+            assert_eq!(next, i64::MIN, "the last part ends where the first begins");
+        }
+        assert_eq!((parts_for(0), parts_for(PART_BYTES * 5), parts_for(u64::MAX / 2)), (1, 8, 1_024));
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_comes_back_once_and_sorted(
+            rows in prop::collection::vec((any::<i64>(), "[a-z]{0,12}", "\\PC{0,8}"), 0..200)
+        ) {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut writer = SpillWriter::new(4, dir.path());
+            for (line, (hash, email, name)) in rows.iter().enumerate() {
+                writer.push(*hash, line as u64, 7, email, name).expect("taken");
+                writer.push_bad(line as u64, Code::EmailInvalid, email, name).expect("taken");
+                if line % 50 == 49 {
+                    for part in 0..4 {
+                        writer.flush(part).expect("written");
+                    }
+                }
+            }
+            let spill = writer.finish();
+            let mut seen = vec![false; rows.len()];
+            let mut bad = 0;
+            for number in 0..4 {
+                let part = spill.load(number).expect("read");
+                prop_assert!(part.valid().map(|row| (row.hash, row.line)).is_sorted());
+                for row in part.valid() {
+                    let line = usize::try_from(row.line).expect("small");
+                    let (hash, email, name) = &rows[line];
+                    prop_assert_eq!((row.hash, row.email, row.name), (*hash, email.as_str(), name.as_str()));
+                    prop_assert!(!std::mem::replace(&mut seen[line], true));
+                }
+                bad += part.bad().len();
+            }
+            prop_assert!(seen.iter().all(|seen| *seen));
+            prop_assert_eq!(bad, rows.len());
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! From what came over the wire to a verdict: JSON, HTML, empty, cut off or nothing at all.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use serde_json::Value;
+
+use crate::clock::Time;
+use crate::domain::verdict::Verdict;
+
+/// Whom a key belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Luma's id of the user, if the answer had one.
+    pub id: Option<String>,
+    /// The user's name, if the answer had one.
+    pub name: Option<String>,
+}
+
+/// What one request came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status, if an answer began to arrive.
+    pub status: Option<u16>,
+    /// What it means.
+    pub verdict: Verdict,
+    /// The body of a success.
+    pub body: Value,
+}
+
+/// Answers are read up to this many bytes; more than that is no answer of this API.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Characters of an answer that are worth keeping.
+const MAX_MESSAGE: usize = 500;
+
+impl Reply {
+    /// The reply to a request that met no answer.
+    pub(super) fn of_error(error: &reqwest::Error, timeout: Duration) -> Self {
+        let what = if error.is_connect() {
+            "cannot connect".to_owned()
+        } else if error.is_timeout() {
+            format!("no answer within {timeout:?}")
+        } else {
+            "the connection was lost before the answer was complete".to_owned()
+        };
+        let status = error.status().map(|status| status.as_u16());
+        Self::transient(status, format!("{what}{}", innermost(error)))
+    }
+
+    fn transient(status: Option<u16>, reason: String) -> Self {
+        Self { status, verdict: Verdict::Transient { reason, retry_after: None }, body: Value::Null }
+    }
+
+    /// Reads an answer to its end, or to the cap, and judges it.
+    pub(super) async fn read(mut response: Response, timeout: Duration, now: Time) -> Self {
+        let status = response.status();
+        let retry_after = header(&response, RETRY_AFTER).and_then(|text| parse_retry_after(&text, now));
+        let location = header(&response, LOCATION);
+        let mut body = Vec::new();
+        let mut is_complete = true;
+        while body.len() <= MAX_ANSWER {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) if status.is_success() => {
+                    let reply = Self::of_error(&error, timeout);
+                    return Self { status: Some(status.as_u16()), ..reply };
+                }
+                // The status alone says enough about a failure.
+                Err(_) => {
+                    is_complete = false;
+                    break;
+                }
+            }
+        }
+        if status.is_success() {
+            return Self::of_success(status.as_u16(), &body);
+        }
+        let message = match location {
+            Some(location) if status.is_redirection() => format!("a redirect to `{location}`"),
+            _ if !is_complete => "an answer that was cut off".to_owned(),
+            _ => message(&body),
+        };
+        let verdict = Verdict::of_failure(status.as_u16(), message, retry_after);
+        Self { status: Some(status.as_u16()), verdict, body: Value::Null }
+    }
+
+    /// Only a JSON object is Luma's word; a proxy's page with status 200 is not.
+    fn of_success(status: u16, body: &[u8]) -> Self {
+        match serde_json::from_slice(body) {
+            Ok(body @ Value::Object(_)) => Self { status: Some(status), verdict: Verdict::Accepted, body },
+            Ok(_) | Err(_) => {
+                let reason = format!("{status} with an answer that is not Luma's: {}", message(body));
+                Self::transient(Some(status), reason)
+            }
+        }
+    }
+}
+
+fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
+    response.headers().get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// Seconds, or a date.
+fn parse_retry_after(text: &str, now: Time) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let since_1970 = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Time::from_micros(i64::try_from(since_1970.as_micros()).ok()?).since(now))
+}
+
+/// What a body says, for people: the envelope's message, or its beginning.
+fn message(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_ANSWER)]);
+    let text = text.trim();
+    if text.is_empty() {
+        return "an empty answer".to_owned();
+    }
+    let envelope: Option<Value> = serde_json::from_str(text).ok();
+    let said = envelope
+        .as_ref()
+        .and_then(|envelope| envelope.get("message").or_else(|| envelope.get("error")))
+        .and_then(Value::as_str);
+    match said {
+        Some(said) => shorten(said),
+        None if text.starts_with('<') => format!("an HTML page: {}", shorten(&title(text))),
+        None => shorten(text),
+    }
+}
+
+fn title(html: &str) -> String {
+    let lower = html.to_ascii_lowercase();
+    let inside = |tag: &str| {
+        let start = lower.find(&format!("<{tag}>"))? + tag.len() + 2;
+        let end = lower[start..].find("</")?;
+        Some(html[start..start + end].trim().to_owned())
+    };
+    inside("title").or_else(|| inside("h1")).unwrap_or_else(|| html.to_owned())
+}
+
+fn shorten(text: &str) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain: String = flat.chars().filter(|c| !c.is_control()).collect();
+    match plain.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &plain[..end]),
+        None => plain,
+    }
+}
+
+/// The innermost cause, which is the one that tells; never an address or a URL.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    let mut last = None;
+    while let Some(error) = cause {
+        last = Some(error.to_string());
+        cause = error.source();
+    }
+    last.map(|text| format!(": {}", shorten(&text).to_lowercase())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_as_seconds_or_as_a_date() {
+        let now = Time::parse("2026-11-22T18:00:00Z").expect("a moment");
+        assert_eq!(parse_retry_after("60", now), Some(Duration::from_mins(1)));
+        assert_eq!(parse_retry_after(" 0.5 ", now), Some(Duration::from_millis(500)));
+        let date = "Sun, 22 Nov 2026 18:01:30 GMT";
+        assert_eq!(parse_retry_after(date, now), Some(Duration::from_secs(90)));
+        assert_eq!(parse_retry_after("soon", now), None);
+        assert_eq!(parse_retry_after("-5", now), None);
+    }
+
+    #[test]
+    fn only_a_json_object_is_a_success() {
+        assert_eq!(Reply::of_success(200, b"{}").verdict, Verdict::Accepted);
+        for body in [&b""[..], b"[]", b"null", b"\"ok\"", b"<html></html>", b"{\"a\":"] {
+            let verdict = Reply::of_success(200, body).verdict;
+            assert!(matches!(verdict, Verdict::Transient { .. }), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_short_and_of_one_line() {
+        assert_eq!(message(br#"{"message":"Invalid request.\n- emails: bad","code":null}"#), "Invalid request. - emails: bad");
+        assert_eq!(message(b"<html><TITLE>502 Bad Gateway</TITLE>"), "an HTML page: 502 Bad Gateway");
+        assert_eq!(message(b"  "), "an empty answer");
+        assert_eq!(message(&[b'x'; 10_000]).chars().count(), MAX_MESSAGE + 1);
+    }
+}
