@@ -1,0 +1,122 @@
+//! `lumasync init`: a first configuration and the drop folders.
+//!
+//! Writes and never overwrites. Knows nothing of what the keys do beyond what its template says.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+const FILE: &str = "lumasync.toml";
+const FOLDERS: [&str; 5] = ["drop", "drop/members", "drop/processing", "drop/done", "drop/failed"];
+
+const TEMPLATE: &str = r#"# lumasync. The keys that are set first; those left out keep their defaults.
+# Any key can be overridden in the environment: LUMASYNC__BATCH__MAX_ROWS=200
+
+[luma]
+# The API that your key speaks.
+dialect = "beta-2021"
+# Where the key is kept, never the key itself: env:NAME, file:PATH or credential:NAME.
+api_key = "env:LUMA_API_KEY"
+# What Luma allows, and how much of it is left to others who use the same key.
+rate_limit = { requests = 200, window = "60s", reserve = 5 }
+
+[database]
+# Where rows, runs and outcomes are kept, relative to the folder lumasync is started in.
+url = "sqlite://lumasync.db"
+
+[folder]
+# CSV files for drop/members are read from here; "" for no folder.
+path = "drop"
+
+[tags]
+# The names your files use, and the ids of the tags in Luma.
+# vip = "tag-abc123"
+# press = "tag-def456"
+"#;
+
+/// Writes the configuration and the folders into `dir`, for their owner alone, and says what it wrote.
+pub fn init(dir: &Path) -> Result<Vec<PathBuf>> {
+    let file = dir.join(FILE);
+    if file.symlink_metadata().is_ok() {
+        bail!("`{}` exists already\nhint: edit it, or move it away to start afresh", file.display());
+    }
+    fs::create_dir_all(dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
+    let mut written = Vec::new();
+    for folder in FOLDERS.map(|name| dir.join(name)) {
+        if !folder.is_dir() {
+            let made = DirBuilder::new().mode(0o700).create(&folder);
+            made.with_context(|| format!("cannot create `{}`", folder.display()))?;
+            written.push(folder);
+        }
+    }
+    // Last, so that a failure before it can be tried again; `create_new` so that nobody's file is lost.
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
+    opened
+        .and_then(|mut open| open.write_all(TEMPLATE.as_bytes()))
+        .with_context(|| format!("cannot write `{}`", file.display()))?;
+    written.push(file);
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::{Config, Sources};
+
+    #[test]
+    fn what_is_written_loads_without_problems_and_belongs_to_its_owner_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().join("new");
+        let written = init(&dir).expect("written");
+        assert_eq!(written.len(), FOLDERS.len() + 1);
+        for path in &written {
+            let mode = path.metadata().expect("there").permissions().mode() & 0o777;
+            assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+        }
+        let mut sources = Sources { file: Some(dir.join(FILE)), ..Sources::from_process() };
+        sources.env = [("LUMA_API_KEY".into(), "s3cret".into())].into();
+        let config = Config::load(&sources).expect("sound");
+        assert_eq!(config.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_template_says_the_defaults() {
+        let folder = tempfile::tempdir().expect("a folder");
+        init(folder.path()).expect("written");
+        let with = |file: Option<PathBuf>| Sources {
+            file,
+            search: Vec::new(),
+            env: [].into(),
+            luma_required: false,
+            ..Sources::from_process()
+        };
+        let written = Config::load(&with(Some(folder.path().join(FILE)))).expect("sound");
+        let defaults = Config::load(&with(None)).expect("sound");
+        let origin = defaults.origin.clone();
+        assert_eq!(format!("{:?}", Config { origin, ..written }), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn a_configuration_that_exists_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(FILE), "mine").expect("written");
+        let told = init(folder.path()).expect_err("refused").to_string();
+        assert!(told.contains("exists already\nhint: "), "{told}");
+        assert_eq!(fs::read_to_string(folder.path().join(FILE)).expect("there"), "mine");
+        assert!(!folder.path().join("drop").exists());
+    }
+
+    #[test]
+    fn folders_that_exist_are_kept_and_not_claimed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(folder.path().join("drop/members")).expect("made");
+        let written = init(folder.path()).expect("written");
+        assert!(!written.contains(&folder.path().join("drop/members")));
+        assert!(folder.path().join("drop/done").is_dir());
+    }
+}

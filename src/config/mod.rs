@@ -1,0 +1,126 @@
+//! What a person decides, read once at the start: defaults, a TOML file, the environment, flags.
+//!
+//! Every problem is found at once, and says where it stands and what to write instead. Knows how
+//! values are written; what they do is the business of the rooms that take them.
+
+mod layers;
+mod nearest;
+mod place;
+mod problem;
+mod reader;
+mod secret;
+mod sections;
+mod types;
+mod values;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+pub use problem::{ConfigError, Problem};
+pub use types::{
+    Batch, Database, Dialect, Encoding, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
+};
+
+use crate::domain::tag::TagBook;
+use reader::Reader;
+
+/// Everything that can be set, read and found sound. Its Debug text shows no key.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where rows, runs and outcomes are kept.
+    pub database: Database,
+    /// The API and the key to it.
+    pub luma: Luma,
+    /// How members are put together into requests.
+    pub batch: Batch,
+    /// How often and when a failed send is tried again.
+    pub retry: Retry,
+    /// The names that files may use for tags.
+    pub tags: TagBook,
+    /// The drop folder and how its files are read.
+    pub folder: Folder,
+    /// How the queue table is read.
+    pub queue: Queue,
+    /// How long a worker owns what it has taken.
+    pub worker: Worker,
+    /// How a stop goes.
+    pub shutdown: Shutdown,
+    /// What works but should not stay as it is.
+    pub warnings: Vec<String>,
+    /// What the settings rest on.
+    pub origin: Origin,
+}
+
+/// What lies between the built-in defaults and the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing: no file was found.
+    Defaults,
+    /// The built-in settings for trying lumasync out.
+    Quickstart,
+    /// This file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defaults => f.write_str("built-in defaults"),
+            Self::Quickstart => f.write_str("built-in quickstart settings"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Where to read from. Has no Debug, because the environment may hold keys.
+#[derive(Clone)]
+pub struct Sources {
+    /// The file that was asked for; where none was, `LUMASYNC_CONFIG` of `env` and then `search` count.
+    pub file: Option<PathBuf>,
+    /// The usual places: the first file that exists is taken.
+    pub search: Vec<PathBuf>,
+    /// The environment: `LUMASYNC__SECTION__KEY`, and the variables that secrets are kept in.
+    pub env: BTreeMap<String, OsString>,
+    /// Keys and values from flags, which win over everything else.
+    pub overrides: Vec<(String, String)>,
+    /// Whether Luma itself is going to be spoken to. Where not, dialect and key may be missing
+    /// and the key is not fetched.
+    pub luma_required: bool,
+    /// Whether the built-in quickstart settings stand in where no file is found.
+    pub quickstart: bool,
+}
+
+impl Sources {
+    /// The usual places and the environment of this process.
+    #[must_use]
+    pub fn from_process() -> Self {
+        let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+        Self {
+            file: None,
+            search: vec!["lumasync.toml".into(), "/etc/lumasync/lumasync.toml".into()],
+            env: std::env::vars_os().filter_map(named).collect(),
+            overrides: Vec::new(),
+            luma_required: true,
+            quickstart: false,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks everything, and reports every problem there is.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let merged = layers::merge(sources).map_err(|problem| ConfigError { problems: vec![problem] })?;
+        let mut reader = Reader::new(&merged, &sources.env);
+        let config = sections::read(&mut reader, sources.luma_required);
+        let (problems, warnings) = reader.finish();
+        match config {
+            Some(config) if problems.is_empty() => Ok(Self { warnings, origin: merged.origin, ..config }),
+            _ => Err(ConfigError { problems }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Reads each section, and holds the rules that its values must keep.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use super::reader::Reader;
+use super::types::{
+    Batch, Database, Dialect, Encoding, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
+};
+use super::values::{Wrong, duration_text, shown};
+use super::{Config, Origin};
+use crate::domain::tag::{TagBook, TagId};
+
+/// The shortest pause that does not keep a processor busy.
+const POLL: Duration = Duration::from_millis(10);
+const MILLI: Duration = Duration::from_millis(1);
+const KIB: u64 = 1 << 10;
+
+/// Reads every section. Nothing comes back only where a problem is kept in the reader.
+pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Config> {
+    let database = database(reader);
+    let luma = luma(reader, luma_required);
+    let batch = Batch {
+        max_rows: reader.count("batch.max_rows", 1..=100_000),
+        max_bytes: reader.size("batch.max_bytes", KIB),
+        max_wait: reader.duration("batch.max_wait", Duration::ZERO),
+    };
+    Some(Config {
+        batch,
+        retry: retry(reader),
+        tags: tags(reader),
+        folder: folder(reader),
+        queue: Queue {
+            poll: reader.duration("queue.poll", POLL),
+            max_rows: reader.count("queue.max_rows", 1..=1_000_000),
+        },
+        worker: Worker { lease: reader.duration("worker.lease", Duration::from_secs(5)) },
+        shutdown: Shutdown { grace: reader.duration("shutdown.grace", Duration::ZERO) },
+        warnings: Vec::new(),
+        origin: Origin::Defaults,
+        database: database?,
+        luma: luma?,
+    })
+}
+
+fn database(reader: &mut Reader<'_>) -> Option<Database> {
+    let path = reader.read("database.url", sqlite_path)?;
+    Some(Database { path })
+}
+
+/// Never repeats the URL: one of another database may hold a password.
+fn sqlite_path(url: &str) -> Result<PathBuf, Wrong> {
+    let hint = "write `sqlite://PATH`, for example `sqlite://lumasync.db`";
+    let url = url.trim();
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Err(Wrong::new(
+            "names a Postgres database, but this release keeps its data in SQLite only",
+            hint,
+        ));
+    }
+    let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    match path {
+        None => Err(Wrong::new("names no SQLite database", hint)),
+        Some(path) if path.contains(":memory:") => {
+            Err(Wrong::new("names a database in memory, which would be lost at the first crash", hint))
+        }
+        Some(path) if path.is_empty() || path.ends_with('/') => Err(Wrong::new("names no file", hint)),
+        Some(path) if path.contains('?') => Err(Wrong::new("has parameters, but only a path is taken", hint)),
+        Some(path) => Ok(path.into()),
+    }
+}
+
+fn luma(reader: &mut Reader<'_>, required: bool) -> Option<Luma> {
+    if required {
+        reader.require("luma.dialect", "write `dialect = \"beta-2021\"` below `[luma]`");
+        reader.require(
+            "luma.api_key",
+            "write `api_key = \"env:LUMA_API_KEY\"` below `[luma]` and set that variable",
+        );
+    }
+    let dialect = reader.read("luma.dialect", dialect).unwrap_or(Dialect::Beta2021);
+    let base_url = reader.text("luma.base_url").unwrap_or_else(|| dialect.base_url().to_owned());
+    let base_url = match base_url_of(&base_url) {
+        Ok(url) => Some(url),
+        Err(wrong) => {
+            reader.wrong("luma.base_url", wrong);
+            None
+        }
+    };
+    let api_key = if required {
+        reader.secret("luma.api_key")
+    } else {
+        reader.secret_place("luma.api_key");
+        SecretString::from("unused")
+    };
+    Some(Luma {
+        dialect,
+        api_key,
+        timeout: reader.duration("luma.timeout", MILLI),
+        connect_timeout: reader.duration("luma.connect_timeout", MILLI),
+        max_in_flight: reader.count("luma.max_in_flight", 1..=64),
+        rate_limit: rate_limit(reader),
+        base_url: base_url?,
+    })
+}
+
+fn dialect(text: &str) -> Result<Dialect, Wrong> {
+    let hint = "write `dialect = \"beta-2021\"`";
+    match text.trim() {
+        "beta-2021" => Ok(Dialect::Beta2021),
+        "v1" => Err(Wrong::new("is `v1`, but this release speaks only `beta-2021`", hint)),
+        other => Err(Wrong::new(format!("is `{}`, which is no dialect of Luma", shown(other)), hint)),
+    }
+}
+
+/// Never repeats the URL: somebody may have put a key into it.
+fn base_url_of(text: &str) -> Result<Url, Wrong> {
+    let hint = "write it like `https://api.lu.ma`";
+    let mut url =
+        Url::parse(text.trim()).map_err(|error| Wrong::new(format!("is not a URL: {error}"), hint))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(Wrong::new("must begin with `https://`, or the key would travel in the open", hint));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::new("holds a user or a password", hint));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new("goes on after the path, with `?` or `#`", hint));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
+    let limit = RateLimit {
+        requests: reader.count("luma.rate_limit.requests", 1..=1_000_000),
+        window: reader.duration("luma.rate_limit.window", MILLI),
+        reserve: reader.count("luma.rate_limit.reserve", 0..=1_000_000),
+        per_second: reader.count("luma.rate_limit.per_second", 1..=10_000),
+    };
+    if reader.are_sound(&["luma.rate_limit.requests", "luma.rate_limit.reserve"])
+        && limit.reserve >= limit.requests
+    {
+        let message =
+            format!("is `{}`, which leaves nothing of `requests` (`{}`)", limit.reserve, limit.requests);
+        let hint = format!("write {} or less", limit.requests.saturating_sub(1));
+        reader.wrong("luma.rate_limit.reserve", Wrong::new(message, hint));
+    }
+    limit
+}
+
+fn retry(reader: &mut Reader<'_>) -> Retry {
+    let retry = Retry {
+        max_attempts: reader.count("retry.max_attempts", 1..=100),
+        initial_backoff: reader.duration("retry.initial_backoff", MILLI),
+        max_backoff: reader.duration("retry.max_backoff", MILLI),
+    };
+    let sound = reader.are_sound(&["retry.initial_backoff", "retry.max_backoff"]);
+    if sound && retry.max_backoff < retry.initial_backoff {
+        let (initial, max) = (duration_text(retry.initial_backoff), duration_text(retry.max_backoff));
+        let message = format!("is `{max}`, less than `retry.initial_backoff` (`{initial}`)");
+        reader.wrong("retry.max_backoff", Wrong::new(message, format!("write `{initial}` or more")));
+    }
+    retry
+}
+
+fn tags(reader: &mut Reader<'_>) -> TagBook {
+    let mut book: Vec<(String, TagId)> = Vec::new();
+    for (name, text) in reader.table("tags") {
+        match tag(&book, &name, &text) {
+            Ok(id) => book.push((name, id)),
+            Err(wrong) => reader.wrong(&format!("tags.{name}"), wrong),
+        }
+    }
+    TagBook::new(book)
+}
+
+fn tag(book: &[(String, TagId)], name: &str, text: &str) -> Result<TagId, Wrong> {
+    if name.trim().is_empty() || name.contains([';', '|']) {
+        return Err(Wrong::new("cannot be told from others in a list", "write a name without `;` and `|`"));
+    }
+    let same = |other: &str| other.trim().to_lowercase() == name.trim().to_lowercase();
+    if let Some((other, _)) = book.iter().find(|(other, _)| same(other)) {
+        let message = format!("is the same name as `{other}`: case does not count");
+        return Err(Wrong::new(message, "keep one of the two"));
+    }
+    TagId::parse(text.trim()).ok_or_else(|| {
+        let hint = "write the id that Luma shows for the tag, for example `tag-abc123`";
+        Wrong::new(format!("is `{}`, which is no tag id", shown(text)), hint)
+    })
+}
+
+fn folder(reader: &mut Reader<'_>) -> Folder {
+    let path = reader.text("folder.path").filter(|path| !path.is_empty()).map(PathBuf::from);
+    Folder {
+        path,
+        settle: reader.duration("folder.settle", Duration::ZERO),
+        poll: reader.duration("folder.poll", POLL),
+        on_error: reader.choice("folder.on_error", ("skip", OnError::Skip), &[("refuse", OnError::Refuse)]),
+        encoding: reader.choice(
+            "folder.encoding",
+            ("auto", None),
+            &[
+                ("utf-8", Some(Encoding::Utf8)),
+                ("utf-16le", Some(Encoding::Utf16Le)),
+                ("utf-16be", Some(Encoding::Utf16Be)),
+                ("windows-1252", Some(Encoding::Windows1252)),
+            ],
+        ),
+        delimiter: reader.choice(
+            "folder.delimiter",
+            ("auto", None),
+            &[(",", Some(b',')), (";", Some(b';')), ("tab", Some(b'\t')), ("|", Some(b'|'))],
+        ),
+        max_expanded: reader.size("folder.max_expanded", KIB),
+    }
+}

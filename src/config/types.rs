@@ -1,0 +1,157 @@
+//! The settings as the rest of lumasync takes them.
+//!
+//! Values only; how they are written and what they must keep is said elsewhere in `config`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+/// `[database]`
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// The database file, relative to the current folder.
+    pub path: PathBuf,
+}
+
+/// `[luma]`
+#[derive(Clone, Debug)]
+pub struct Luma {
+    /// The API that the key speaks.
+    pub dialect: Dialect,
+    /// Where the API is: without query, and without a slash at the end of a path.
+    pub base_url: Url,
+    /// The API key; a word of no use where Luma is not asked for.
+    pub api_key: SecretString,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// Requests under way at the same time.
+    pub max_in_flight: usize,
+    /// How many requests may start, and when.
+    pub rate_limit: RateLimit,
+}
+
+/// The generations of Luma's API that can be spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The three routes of the first public beta.
+    Beta2021,
+}
+
+impl Dialect {
+    /// The text in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Beta2021 => "beta-2021",
+        }
+    }
+
+    pub(super) const fn base_url(self) -> &'static str {
+        match self {
+            Self::Beta2021 => "https://api.lu.ma",
+        }
+    }
+}
+
+/// `[luma.rate_limit]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests that Luma allows in any one window.
+    pub requests: u32,
+    /// The length of the window.
+    pub window: Duration,
+    /// Requests of each window left to others; less than `requests`.
+    pub reserve: u32,
+    /// Requests that may start within one second.
+    pub per_second: u32,
+}
+
+/// `[batch]`
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Members in one request at most.
+    pub max_rows: usize,
+    /// Bytes in one request's body at most.
+    pub max_bytes: u64,
+    /// How long a batch that is not full waits.
+    pub max_wait: Duration,
+}
+
+/// `[retry]`
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// Attempts that one row gets.
+    pub max_attempts: u32,
+    /// The wait before the second attempt.
+    pub initial_backoff: Duration,
+    /// The longest wait; not less than `initial_backoff`.
+    pub max_backoff: Duration,
+}
+
+/// `[folder]`
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// The drop folder, relative to the current folder; none where files are not looked for.
+    pub path: Option<PathBuf>,
+    /// How long a file must stay as it is before it is read.
+    pub settle: Duration,
+    /// How often the folder is looked at.
+    pub poll: Duration,
+    /// What becomes of a file with invalid rows.
+    pub on_error: OnError,
+    /// The encoding of the files, where it is not to be found out.
+    pub encoding: Option<Encoding>,
+    /// The byte between columns, where it is not to be found out.
+    pub delimiter: Option<u8>,
+    /// Bytes that a compressed file may unpack to.
+    pub max_expanded: u64,
+}
+
+/// What becomes of a file with invalid rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The others are sent.
+    Skip,
+    /// Nothing of the file is sent.
+    Refuse,
+}
+
+/// The encodings a file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8.
+    Utf8,
+    /// UTF-16, low byte first.
+    Utf16Le,
+    /// UTF-16, high byte first.
+    Utf16Be,
+    /// Windows-1252, of which Latin-1 is a part.
+    Windows1252,
+}
+
+/// `[queue]`
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// How often the queue table is looked at.
+    pub poll: Duration,
+    /// Rows taken in one look at most.
+    pub max_rows: u32,
+}
+
+/// `[worker]`
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// How long rows stay with a worker that has gone silent.
+    pub lease: Duration,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// How long requests under way may go on once a stop is asked for.
+    pub grace: Duration,
+}
