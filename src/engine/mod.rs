@@ -1,1 +1,179 @@
-//! engine
+//! Intake, claim, send, settle, sleep: what makes rows move.
+//!
+//! Rules come from `domain`, SQL stays in `store`, HTTP in `luma`, bytes in `ingest`; here they are
+//! put in order. Knows nothing of the command line or of pages.
+
+mod diff;
+mod drain;
+mod error;
+mod finish;
+mod folder;
+mod identity;
+mod intake;
+mod lines;
+mod queue;
+mod send;
+mod service;
+mod stop;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use drain::DrainEnd;
+pub use error::EngineError;
+pub use finish::Finished;
+pub use intake::{Taken, Taking};
+pub use stop::{Stop, Stopper};
+
+use crate::clock::Clock;
+use crate::domain::batch::BatchLimits;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::tag::TagBook;
+use crate::ingest::ReadOptions;
+use crate::luma::{Client, Throttle};
+use crate::store::{Allowance, Store};
+
+/// The only account there is for now.
+pub const MAIN_ACCOUNT: &str = "main";
+
+/// What the engine is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose key is used.
+    pub account: String,
+    /// How much one request carries.
+    pub limits: BatchLimits,
+    /// How passing faults are retried.
+    pub retry: RetryPolicy,
+    /// What may be sent.
+    pub allowance: Allowance,
+    /// Requests under way at once.
+    pub max_in_flight: usize,
+    /// How long a batch of the queue waits to be filled.
+    pub max_wait: Duration,
+    /// Rows taken from the queue at a time.
+    pub queue_rows: u32,
+    /// How often the queue is looked at.
+    pub queue_poll: Duration,
+    /// How long a silent worker keeps its claims.
+    pub lease: Duration,
+    /// How long requests in flight may take to end when the service stops.
+    pub grace: Duration,
+    /// The names of tags.
+    pub tags: TagBook,
+    /// How files are read.
+    pub read: ReadOptions,
+    /// Whether one invalid row refuses its whole file.
+    pub refuse_files: bool,
+    /// Where rows wait that do not fit in memory.
+    pub spill_dir: PathBuf,
+    /// The drop folder.
+    pub folder: Option<FolderSettings>,
+    /// Whether a refused key is waited out, as a service does, or ends the run.
+    pub is_service: bool,
+}
+
+/// The drop folder.
+#[derive(Clone, Debug)]
+pub struct FolderSettings {
+    /// Its root.
+    pub root: PathBuf,
+    /// How long a file must stay as it is.
+    pub settle: Duration,
+    /// How often it is looked at.
+    pub poll: Duration,
+}
+
+/// What is going on, for whoever shows it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Rows whose outcome was written since the start.
+    pub settled: AtomicU64,
+    /// Rows Luma accepted since the start.
+    pub delivered: AtomicU64,
+    /// Requests answered since the start.
+    pub requests: AtomicU64,
+    /// Answers of 429 since the start.
+    pub throttled: AtomicU64,
+    /// Passing faults since the start.
+    pub faults: AtomicU64,
+    waiting: std::sync::Mutex<Option<(crate::clock::Time, &'static str)>>,
+}
+
+impl Progress {
+    /// Until when nothing is sent, and why, if it is so.
+    #[must_use]
+    pub fn waiting(&self) -> Option<(crate::clock::Time, &'static str)> {
+        *self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn wait(&self, until: Option<(crate::clock::Time, &'static str)>) {
+        *self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = until;
+    }
+
+    fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// One worker: everything it needs, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    store: Store,
+    client: Client,
+    clock: Clock,
+    settings: Arc<Settings>,
+    throttle: Arc<Throttle>,
+    progress: Arc<Progress>,
+    worker_id: i64,
+    rng: Arc<std::sync::Mutex<fastrand::Rng>>,
+}
+
+impl Engine {
+    /// Enters a worker in the database and frees what dead workers of this machine left behind.
+    pub async fn start(
+        store: Store,
+        client: Client,
+        clock: Clock,
+        settings: Settings,
+        throttle: Throttle,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        let worker_id = worker::enter(&store, &clock, settings.lease).await?;
+        Ok(Self {
+            store,
+            client,
+            clock,
+            settings: Arc::new(settings),
+            throttle: Arc::new(throttle),
+            progress: Arc::default(),
+            worker_id,
+            rng: Arc::new(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))),
+        })
+    }
+
+    /// What is going on.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// The database it works on.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends the worker; its claims, if any are left, are free at once.
+    pub async fn end(&self) -> Result<(), EngineError> {
+        self.store.end_worker(self.worker_id, self.clock.now(), None).await?;
+        Ok(())
+    }
+
+    fn chance(&self) -> f64 {
+        self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).f64()
+    }
+}

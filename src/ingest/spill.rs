@@ -227,12 +227,32 @@ impl Part {
         part
     }
 
-    /// The valid rows in order of hash, then line.
-    pub fn valid(&self) -> impl ExactSizeIterator<Item = ValidRow<'_>> {
-        self.valid.iter().map(|&(hash, line, at)| {
-            let (email, name) = self.texts(at);
-            ValidRow { hash, line, set: u32::from_le_bytes(self.take(at + 16)), email, name }
-        })
+    /// How many rows are valid.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.valid.len()
+    }
+
+    /// Whether no row is valid.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.valid.is_empty()
+    }
+
+    /// The hashes of the valid rows, ascending.
+    pub fn hashes(&self) -> impl Iterator<Item = i64> {
+        self.valid.iter().map(|(hash, ..)| *hash)
+    }
+
+    /// The valid row at this place, in order of hash, then line.
+    ///
+    /// # Panics
+    /// Where there are fewer rows.
+    #[must_use]
+    pub fn row(&self, place: usize) -> ValidRow<'_> {
+        let (hash, line, at) = self.valid[place];
+        let (email, name) = self.texts(at);
+        ValidRow { hash, line, set: u32::from_le_bytes(self.take(at + 16)), email, name }
     }
 
     /// The refused rows in order of line.
@@ -307,8 +327,9 @@ mod tests {
             let mut bad = 0;
             for number in 0..4 {
                 let part = spill.load(number).expect("read");
-                prop_assert!(part.valid().map(|row| (row.hash, row.line)).is_sorted());
-                for row in part.valid() {
+                let rows_of_part = || (0..part.len()).map(|place| part.row(place));
+                prop_assert!(rows_of_part().map(|row| (row.hash, row.line)).is_sorted());
+                for row in rows_of_part() {
                     let line = usize::try_from(row.line).expect("small");
                     let (hash, email, name) = &rows[line];
                     prop_assert_eq!((row.hash, row.email, row.name), (*hash, email.as_str(), name.as_str()));

@@ -2,6 +2,8 @@
 //!
 //! Entries come back packed in one text: a row each would cost more than the look-up itself.
 
+use std::collections::HashMap;
+
 use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
 use crate::domain::tag::TagSet;
 
@@ -113,12 +115,12 @@ impl Store {
         Ok(ids)
     }
 
-    /// The tag set with this id.
-    pub async fn tag_set(&self, id: i64) -> Result<TagSet> {
-        let text: Option<String> = read!(self, db => {
-            sqlx::query_scalar("select tags from tag_sets where id = $1").bind(id).fetch_optional(db).await?
+    /// Every tag set by its id.
+    pub async fn tag_sets(&self) -> Result<HashMap<i64, TagSet>> {
+        let rows: Vec<(i64, String)> = read!(self, db => {
+            sqlx::query_as("select id, tags from tag_sets").fetch_all(db).await?
         });
-        parse_tag_set(&text.unwrap_or_else(|| "?".to_owned()))
+        rows.into_iter().map(|(id, tags)| Ok((id, parse_tag_set(&tags)?))).collect()
     }
 }
 

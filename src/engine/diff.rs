@@ -1,0 +1,142 @@
+//! What of one part is new: a person's rows are joined, then held against the ledger.
+//!
+//! Both sides are sorted by the hash of the key, so one walk over both is enough.
+
+use std::collections::HashMap;
+
+use super::lines::UnkeptLine;
+use crate::domain::tag::{TagSet, TagSets};
+use crate::ingest::spill::{Part, ValidRow};
+use crate::store::LedgerEntry;
+
+/// Tag sets by both their numbers: the reader's and the database's.
+#[derive(Debug, Default)]
+pub(super) struct KnownSets {
+    /// By the reader's number.
+    pub local: TagSets,
+    /// The database's number for each of the reader's.
+    pub ids: Vec<i64>,
+    /// By the database's number.
+    pub stored: HashMap<i64, TagSet>,
+}
+
+/// The tags a person's rows want together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A set the reader numbered.
+    Set(u32),
+    /// What several rows want together, where none of them wants it all.
+    Union(TagSet),
+}
+
+/// A person with something to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// The place in the part of the first row.
+    pub row: usize,
+    /// The place in the part of the row that has the name.
+    pub named: usize,
+    /// The tags to send.
+    pub wanted: Wanted,
+}
+
+/// What a part comes to.
+#[derive(Debug, Default)]
+pub(super) struct Diff {
+    /// People with something to send.
+    pub changed: Vec<Changed>,
+    /// Lines that end here, in order of line.
+    pub unkept: Vec<UnkeptLine>,
+    /// How many of them are duplicates.
+    pub duplicates: u64,
+}
+
+/// Joins the rows of each person and drops those the ledger has.
+pub(super) fn diff(part: &Part, ledger: &[LedgerEntry<'_>], sets: &KnownSets) -> Diff {
+    let mut found = Diff { changed: Vec::with_capacity(part.len()), ..Diff::default() };
+    let mut rest = ledger;
+    let mut start = 0;
+    while start < part.len() {
+        let hash = part.row(start).hash;
+        let mut end = start + 1;
+        while end < part.len() && part.row(end).hash == hash {
+            end += 1;
+        }
+        while rest.first().is_some_and(|entry| entry.key_hash < hash) {
+            rest = &rest[1..];
+        }
+        let with_hash = rest.iter().take_while(|entry| entry.key_hash == hash).count();
+        found.add_hash(part, start..end, &rest[..with_hash], sets);
+        start = end;
+    }
+    found.unkept.sort_unstable();
+    found
+}
+
+impl Diff {
+    /// Rows of one hash: of one person, but for chance.
+    fn add_hash(
+        &mut self,
+        part: &Part,
+        places: std::ops::Range<usize>,
+        ledger: &[LedgerEntry<'_>],
+        sets: &KnownSets,
+    ) {
+        let mut people: Vec<Changed> = Vec::with_capacity(1);
+        for place in places {
+            let row = part.row(place);
+            let twin = people.iter_mut().find(|person| is_same(&part.row(person.row), &row));
+            match twin {
+                None => people.push(Changed { row: place, named: place, wanted: Wanted::Set(row.set) }),
+                Some(person) => {
+                    self.unkept.push(UnkeptLine { line: row.line, twin: part.row(person.row).line });
+                    self.duplicates += 1;
+                    if part.row(person.named).name.is_empty() {
+                        person.named = place;
+                    }
+                    person.wanted = join(&person.wanted, row.set, sets);
+                }
+            }
+        }
+        for person in people {
+            let row = part.row(person.row);
+            let known = ledger.iter().find(|entry| entry.email_key.eq_ignore_ascii_case(row.email));
+            if known.is_some_and(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
+                self.unkept.push(UnkeptLine { line: row.line, twin: 0 });
+            } else {
+                self.changed.push(person);
+            }
+        }
+    }
+}
+
+/// An address is sent as it is; its lower case is the key.
+fn is_same(one: &ValidRow<'_>, other: &ValidRow<'_>) -> bool {
+    one.email.eq_ignore_ascii_case(other.email)
+}
+
+fn join(wanted: &Wanted, more: u32, sets: &KnownSets) -> Wanted {
+    let (have, more_set) = match wanted {
+        Wanted::Set(set) if *set == more => return wanted.clone(),
+        Wanted::Set(set) => (sets.local.get(*set), sets.local.get(more)),
+        Wanted::Union(set) => (set, sets.local.get(more)),
+    };
+    if more_set.is_subset(have) {
+        wanted.clone()
+    } else if have.is_subset(more_set) {
+        Wanted::Set(more)
+    } else {
+        Wanted::Union(have.union(more_set))
+    }
+}
+
+/// Whether all that is wanted was delivered. A set entered by somebody else since is not known
+/// here: what is sent again does no harm.
+fn is_covered(wanted: &Wanted, delivered: i64, sets: &KnownSets) -> bool {
+    let wanted = match wanted {
+        Wanted::Set(set) if sets.ids.get(*set as usize) == Some(&delivered) => return true,
+        Wanted::Set(set) => sets.local.get(*set),
+        Wanted::Union(set) => set,
+    };
+    sets.stored.get(&delivered).is_some_and(|delivered| wanted.is_subset(delivered))
+}

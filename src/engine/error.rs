@@ -1,0 +1,93 @@
+//! Why the engine stops short of its work.
+
+use std::path::PathBuf;
+
+use crate::ingest::FileError;
+use crate::store::StoreError;
+
+/// An error that ends a pass. Nothing is lost by it: rows stay where they are.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file cannot be taken in.
+    #[error("cannot take in `{path}`")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: FileError,
+    },
+    /// The file was written to while it was read.
+    #[error("`{path}` changed while it was read\nhint: wait until it is complete, then try again")]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file with invalid rows, where such files are refused.
+    #[error("`{path}` has {rows} invalid rows, the first on line {line}: {reason}\nhint: mend them, or set `folder.on_error = \"skip\"` to send the others")]
+    Refused {
+        /// Which.
+        path: PathBuf,
+        /// How many.
+        rows: u64,
+        /// The first of them.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk.
+    #[error("cannot {what} `{path}`")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Luma refuses the key.
+    #[error("key refused: {0}\nhint: check `luma.api_key`; the rows are kept and go out once the key is right")]
+    KeyRefused(String),
+    /// The key belongs to somebody else than the ledger.
+    #[error("the key belongs to the Luma user `{found}`, and this database is the record of `{known}`\nhint: use the key of that user, or another database for this one (`database.url`)")]
+    WrongAccount {
+        /// Whom the ledger belongs to.
+        known: String,
+        /// Whom the key belongs to.
+        found: String,
+    },
+    /// Luma cannot be reached.
+    #[error("cannot reach Luma: {0}\nhint: the rows are kept; try again later")]
+    Unreachable(String),
+    /// The service was told to stop.
+    #[error("stopped before the work was done; what is left goes on at the next start")]
+    Stopped,
+    /// A task of ours broke.
+    #[error("a task ended unexpectedly")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl EngineError {
+    /// Whether the same may do later, with nothing changed.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing() || matches!(error, StoreError::Lost { .. }),
+            Self::Unreachable(_) | Self::Changed { .. } => true,
+            Self::File { .. }
+            | Self::Refused { .. }
+            | Self::Io { .. }
+            | Self::KeyRefused(_)
+            | Self::WrongAccount { .. }
+            | Self::Stopped
+            | Self::Task(_) => false,
+        }
+    }
+
+    pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}

@@ -1,0 +1,99 @@
+//! Before the first request that carries rows: is it the right key?
+
+use super::{Engine, EngineError, Stop};
+use crate::clock::Time;
+use crate::domain::verdict::{Cause, Verdict};
+use crate::luma::{Identity, Reply, USER_ROUTE};
+use crate::store::{Claims, Scope};
+
+impl Engine {
+    /// Asks Luma whom the key belongs to and holds it against what the ledger rests on. Passing
+    /// faults are retried; a service goes on for ever. A server that does not know the route is
+    /// let through: its answer to the import will tell.
+    pub async fn check_identity(&self, stop: &Stop) -> Result<Option<Identity>, EngineError> {
+        let mut attempts = 0;
+        loop {
+            let reply = match self.ask_identity(stop).await? {
+                Ok(identity) => return self.remember_identity(identity).await.map(Some),
+                Err(reply) => reply,
+            };
+            let now = self.clock.now();
+            match reply.verdict {
+                Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
+                    return Err(EngineError::KeyRefused(reason));
+                }
+                Verdict::Throttled { retry_after } => {
+                    let wait = retry_after.unwrap_or(self.settings.allowance.window);
+                    let until = now.plus(wait);
+                    self.store.block(&self.settings.account, until, "Luma answered 429").await?;
+                }
+                Verdict::Transient { reason, retry_after } => {
+                    attempts += 1;
+                    if self.settings.retry.is_exhausted(attempts) && !self.settings.is_service {
+                        return Err(EngineError::Unreachable(reason));
+                    }
+                    let wait = self.settings.retry.backoff(attempts, self.chance(), retry_after);
+                    tracing::warn!(%reason, ?wait, "Luma does not answer; trying again");
+                    self.pause(now.plus(wait), "Luma does not answer", stop).await?;
+                }
+                Verdict::Accepted
+                | Verdict::Refused { .. }
+                | Verdict::TooLarge { .. }
+                | Verdict::Halted { .. }
+                | Verdict::Interrupted => {
+                    tracing::warn!(status = reply.status, "this server does not say whom the key belongs to");
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn ask_identity(&self, stop: &Stop) -> Result<Result<Identity, Reply>, EngineError> {
+        let claims = Claims {
+            account: &self.settings.account,
+            worker_id: self.worker_id,
+            scope: Scope::All,
+            limit: 1,
+            allowance: self.settings.allowance,
+            route: USER_ROUTE,
+        };
+        let attempt = loop {
+            self.throttle.ready().await;
+            match self.store.claim_request(&claims, self.clock.now()).await? {
+                Ok(attempt) => break attempt,
+                Err(until) => self.pause(until, "the rate limit", stop).await?,
+            }
+        };
+        let answer = self.client.whoami().await;
+        let (status, verdict, detail) = match &answer {
+            Ok((_, reply)) | Err(reply) => {
+                (reply.status, reply.verdict.as_str(), reply.verdict.detail().map(str::to_owned))
+            }
+        };
+        let now = self.clock.now();
+        self.store.settle_request(attempt, status, verdict, detail.as_deref(), now).await?;
+        Ok(answer.map(|(identity, _)| identity))
+    }
+
+    async fn remember_identity(&self, identity: Identity) -> Result<Identity, EngineError> {
+        if let Some(found) = &identity.id {
+            let known = self.store.set_identity(&self.settings.account, found).await?;
+            if let Some(known) = known.filter(|known| known != found) {
+                return Err(EngineError::WrongAccount { known, found: found.clone() });
+            }
+        }
+        tracing::info!(user = identity.id.as_deref().unwrap_or("unknown"), "the key is good");
+        Ok(identity)
+    }
+
+    /// Sleeps until `until`, or fails with `Stopped`.
+    async fn pause(&self, until: Time, why: &'static str, stop: &Stop) -> Result<(), EngineError> {
+        self.progress.wait(Some((until, why)));
+        let stopped = tokio::select! {
+            () = stop.requested() => true,
+            () = self.clock.sleep_until(until) => false,
+        };
+        self.progress.wait(None);
+        if stopped { Err(EngineError::Stopped) } else { Ok(()) }
+    }
+}

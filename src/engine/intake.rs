@@ -1,0 +1,361 @@
+//! From a file to rows in the queue, part by part, each with its position in one transaction.
+//!
+//! The file is read once before anything is written: what is wrong with it as a whole is known by
+//! then, and a crash leaves nothing but whole parts. Reading a part, looking it up in the ledger
+//! and writing the one before go on at the same time.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
+use super::lines::{UnkeptLine, pack};
+use super::{Engine, EngineError, Stop};
+use crate::domain::batch::{BatchPlanner, address_bytes};
+use crate::domain::state::Trigger;
+use crate::domain::tag::{TagBook, TagSet, TagSets};
+use crate::ingest::spill::{Part, Spill, SpillWriter, hash_range, parts_for};
+use crate::ingest::{FileIdentity, ReadOptions, Row, identity, read_members};
+use crate::store::{
+    BadInput, FileState, InputFile, Intake, LedgerSlice, NewFile, NewRun, PendingRow, RunSource, UnkeptLines,
+};
+
+/// A file to be taken in, and how.
+#[derive(Clone, Debug)]
+pub struct Taking {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The name people know it by.
+    pub name: String,
+    /// Where it comes from: the folder or a hand.
+    pub source: RunSource,
+    /// Tags that every row gets.
+    pub extra_tags: TagSet,
+    /// Take it in though these bytes were taken before.
+    pub again: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// All its rows are in the queue.
+    Now(InputFile),
+    /// The same bytes were taken in before, for the same tags.
+    Before(InputFile),
+}
+
+/// What one reading of a file finds.
+struct Survey {
+    spill: Spill,
+    sets: TagSets,
+    shape: String,
+    /// Invalid rows, and the first of them.
+    invalid: u64,
+    first_invalid: Option<(u64, String)>,
+}
+
+/// One part, ready to be written.
+struct Prepared {
+    part: Part,
+    diff: Diff,
+}
+
+/// A ledger so many times larger than the part is asked row by row.
+const SPARSE: u64 = 12;
+
+impl Engine {
+    /// Takes in a file: all of it, what is left of it, or nothing where the same bytes were taken before.
+    pub async fn take_file(&self, taking: &Taking, stop: &Stop) -> Result<Taken, EngineError> {
+        let path = taking.path.clone();
+        let found = tokio::task::spawn_blocking(move || identity(&path))
+            .await?
+            .map_err(|source| EngineError::File { path: taking.path.clone(), source })?;
+        let key = self.file_key(taking, &found);
+        let known = self.store.file_by_identity(&key).await?;
+        if let Some(file) = known.as_ref().filter(|file| file.state != FileState::Taking) {
+            return Ok(Taken::Before(file.clone()));
+        }
+        let parts = known.map_or_else(|| parts_for(found.size), |file| file.parts);
+        let survey = self.survey(taking, parts, &found).await?;
+        let file = self.begin(taking, &found, &key, parts, &survey).await?;
+        if file.state == FileState::Taking {
+            self.take_parts(&file, taking.source, survey, stop).await?;
+        }
+        self.store.start_run(file.run_id).await?;
+        let file = self.store.file_by_identity(&key).await?.unwrap_or(file);
+        Ok(Taken::Now(file))
+    }
+
+    /// The bytes, whose key they are for, and the tags that were asked for with them.
+    fn file_key(&self, taking: &Taking, found: &FileIdentity) -> String {
+        let account = &self.settings.account;
+        let again = if taking.again { format!(":{}", self.clock.now()) } else { String::new() };
+        format!("{account}:{}:{}{again}", found.sha256, taking.extra_tags)
+    }
+
+    async fn survey(&self, taking: &Taking, parts: u32, found: &FileIdentity) -> Result<Survey, EngineError> {
+        let (path, extra, found) = (taking.path.clone(), taking.extra_tags.clone(), found.clone());
+        let settings = Arc::clone(&self.settings);
+        let survey = tokio::task::spawn_blocking(move || {
+            let survey = read(&path, &settings.read, &settings.tags, &extra, parts, &settings.spill_dir)?;
+            // Written to after it was hashed: the rows may be others than those of the identity.
+            let unchanged = identity_is(&path, &found);
+            if unchanged { Ok(survey) } else { Err(EngineError::Changed { path }) }
+        })
+        .await??;
+        match &survey.first_invalid {
+            Some((line, reason)) if self.settings.refuse_files => Err(EngineError::Refused {
+                path: taking.path.clone(),
+                rows: survey.invalid,
+                line: *line,
+                reason: reason.clone(),
+            }),
+            _ => Ok(survey),
+        }
+    }
+
+    async fn begin(
+        &self,
+        taking: &Taking,
+        found: &FileIdentity,
+        key: &str,
+        parts: u32,
+        survey: &Survey,
+    ) -> Result<InputFile, EngineError> {
+        let run = NewRun {
+            account: &self.settings.account,
+            source: taking.source,
+            trigger: match taking.source {
+                RunSource::Folder => Trigger::Folder,
+                RunSource::File => Trigger::Manual,
+                RunSource::Queue => Trigger::Queue,
+            },
+            label: &taking.name,
+            now: self.clock.now(),
+        };
+        let path = taking.path.to_string_lossy();
+        let extra_tags = taking.extra_tags.to_string();
+        let file = NewFile {
+            identity: key,
+            sha256: &found.sha256,
+            size: found.size,
+            name: &taking.name,
+            path: &path,
+            extra_tags: &extra_tags,
+            parts,
+            shape: &survey.shape,
+        };
+        let (file, is_new) = self.store.begin_file(run, &file).await?;
+        tracing::info!(
+            run = file.run_id,
+            resumed = !is_new,
+            invalid = survey.invalid,
+            shape = survey.shape,
+            "taking in a file"
+        );
+        Ok(file)
+    }
+
+    async fn take_parts(
+        &self,
+        file: &InputFile,
+        source: RunSource,
+        survey: Survey,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
+        let sets = Arc::new(self.known_sets(survey.sets).await?);
+        let spill = Arc::new(survey.spill);
+        let open = self.store.open_batches(file.run_id, self.settings.limits.max_rows).await?;
+        let mut planner = BatchPlanner::new(self.settings.limits, open);
+        let members = self.store.account(&self.settings.account).await?.map_or(0, |account| account.members);
+        let prepare = |part| self.prepare(part, file.parts, members, &spill, &sets);
+        let mut next = Some(prepare(file.parts_done));
+        for part in file.parts_done..file.parts {
+            let Some(ready) = next.take() else { break };
+            let prepared = ready.await??;
+            if part + 1 < file.parts {
+                next = Some(prepare(part + 1));
+            }
+            if stop.is_requested() {
+                return Err(EngineError::Stopped);
+            }
+            self.write_part(file, source, part, &prepared, &sets, &mut planner).await?;
+        }
+        Ok(())
+    }
+
+    async fn known_sets(&self, local: TagSets) -> Result<KnownSets, EngineError> {
+        let ids = self.store.intern_tag_sets(&local.iter().cloned().collect::<Vec<_>>()).await?;
+        let stored = self.store.tag_sets().await?;
+        Ok(KnownSets { local, ids, stored })
+    }
+
+    /// Loads, looks up and compares one part in the background.
+    fn prepare(
+        &self,
+        part: u32,
+        parts: u32,
+        members: u64,
+        spill: &Arc<Spill>,
+        sets: &Arc<KnownSets>,
+    ) -> JoinHandle<Result<Prepared, EngineError>> {
+        let (store, account) = (self.store.clone(), self.settings.account.clone());
+        let (spill, sets) = (Arc::clone(spill), Arc::clone(sets));
+        let dir = self.settings.spill_dir.clone();
+        tokio::spawn(async move {
+            let loaded = tokio::task::spawn_blocking(move || spill.load(part)).await?;
+            let part_rows = loaded.map_err(EngineError::io("read back rows from", &dir))?;
+            let expected = members / u64::from(parts);
+            let ledger = if members == 0 || part_rows.is_empty() {
+                LedgerSlice::default()
+            } else if expected / SPARSE > part_rows.len() as u64 {
+                let hashes: Vec<i64> = part_rows.hashes().collect();
+                store.ledger_lookup(&account, &hashes).await?
+            } else {
+                let (from, to) = hash_range(part, parts);
+                store.ledger_range(&account, from, to).await?
+            };
+            tokio::task::spawn_blocking(move || {
+                let diff = diff(&part_rows, &ledger.entries()?, &sets);
+                Ok(Prepared { part: part_rows, diff })
+            })
+            .await?
+        })
+    }
+
+    async fn write_part(
+        &self,
+        file: &InputFile,
+        source: RunSource,
+        part: u32,
+        prepared: &Prepared,
+        sets: &KnownSets,
+        planner: &mut BatchPlanner,
+    ) -> Result<(), EngineError> {
+        let unions = self.union_ids(&prepared.diff.changed).await?;
+        let rows = &prepared.part;
+        let pending: Vec<PendingRow<'_>> = prepared
+            .diff
+            .changed
+            .iter()
+            .map(|changed| {
+                let (row, name) = (rows.row(changed.row), rows.row(changed.named).name);
+                let tag_set = match &changed.wanted {
+                    Wanted::Set(set) => sets.ids[*set as usize],
+                    Wanted::Union(set) => unions[set],
+                };
+                PendingRow {
+                    email: row.email,
+                    name: (!name.is_empty()).then_some(name),
+                    line: row.line.cast_signed(),
+                    key_hash: row.hash,
+                    tag_set,
+                    batch: planner.place(tag_set, address_bytes(row.email)),
+                }
+            })
+            .collect();
+        let invalid: Vec<BadInput<'_>> = rows
+            .bad()
+            .map(|row| BadInput {
+                email: row.email,
+                line: row.line.cast_signed(),
+                code: row.code,
+                reason: row.reason,
+            })
+            .collect();
+        let ids = self
+            .store
+            .add_part(&Intake {
+                account: &self.settings.account,
+                run_id: file.run_id,
+                file_id: file.id,
+                part,
+                is_last: part + 1 == file.parts,
+                pending: &pending,
+                invalid: &invalid,
+                unkept: &unkept(&prepared.diff, source),
+                batches: planner.touched(),
+                now: self.clock.now(),
+            })
+            .await?;
+        planner.end_part(&ids);
+        Ok(())
+    }
+
+    async fn union_ids(&self, changed: &[Changed]) -> Result<HashMap<TagSet, i64>, EngineError> {
+        let mut unions: Vec<TagSet> = changed
+            .iter()
+            .filter_map(|changed| match &changed.wanted {
+                Wanted::Set(_) => None,
+                Wanted::Union(set) => Some(set.clone()),
+            })
+            .collect();
+        unions.sort_unstable();
+        unions.dedup();
+        if unions.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids = self.store.intern_tag_sets(&unions).await?;
+        Ok(unions.into_iter().zip(ids).collect())
+    }
+}
+
+/// Reads a file from end to end into parts.
+fn read(
+    path: &Path,
+    options: &ReadOptions,
+    tags: &TagBook,
+    extra: &TagSet,
+    parts: u32,
+    spill_dir: &Path,
+) -> Result<Survey, EngineError> {
+    let mut writer = SpillWriter::new(parts, spill_dir);
+    let mut sets = TagSets::default();
+    let (mut invalid, mut first_invalid, mut failed) = (0, None, None);
+    let sink = |row: Row<'_>| {
+        let pushed = match row.read {
+            Ok(member) => {
+                let address = &member.address;
+                writer.push(address.key_hash(), row.line, member.tag_set, address.canonical(), &member.name)
+            }
+            Err(error) => {
+                invalid += 1;
+                first_invalid.get_or_insert_with(|| (row.line, error.reason.clone()));
+                writer.push_bad(row.line, error.code, &error.email, &error.reason)
+            }
+        };
+        match pushed {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    let shape = read_members(path, options, tags, extra, &mut sets, sink)
+        .map_err(|source| EngineError::File { path: path.to_owned(), source })?;
+    if let Some(error) = failed {
+        return Err(EngineError::io("put rows aside in", spill_dir)(error));
+    }
+    Ok(Survey { spill: writer.finish(), sets, shape: shape.to_string(), invalid, first_invalid })
+}
+
+fn identity_is(path: &Path, found: &FileIdentity) -> bool {
+    std::fs::metadata(path).is_ok_and(|now| now.len() == found.size && now.modified().ok() == found.modified)
+}
+
+/// A file by hand has no result files: of its lines only the duplicates are worth remembering.
+fn unkept(diff: &Diff, source: RunSource) -> UnkeptLines {
+    let unchanged = diff.unkept.len() as u64 - diff.duplicates;
+    let chunks = match source {
+        RunSource::Folder => pack(&diff.unkept),
+        RunSource::File | RunSource::Queue => {
+            let twins: Vec<UnkeptLine> = diff.unkept.iter().filter(|line| line.twin > 0).copied().collect();
+            pack(&twins)
+        }
+    };
+    UnkeptLines { chunks, duplicates: diff.duplicates, unchanged }
+}

@@ -1,0 +1,87 @@
+//! This process as a worker: who it is, that it lives, and which others do not.
+//!
+//! A dead process of this machine is known by its pid and birth, so that its rows come back at
+//! once; one elsewhere is known by its lease.
+
+use std::time::Duration;
+
+use super::{Engine, EngineError, Stop};
+use crate::clock::Clock;
+use crate::store::{Store, WorkerIdentity};
+
+/// Enters this process and ends the workers of this machine that are dead.
+pub(super) async fn enter(store: &Store, clock: &Clock, lease: Duration) -> Result<i64, EngineError> {
+    end_dead(store, clock).await?;
+    let now = clock.now();
+    Ok(store.add_worker(&identity_of(std::process::id()), now, now.plus(lease)).await?)
+}
+
+/// Ends every worker that is dead: gone from this machine, or silent beyond its lease.
+async fn end_dead(store: &Store, clock: &Clock) -> Result<(), EngineError> {
+    let own_host = host();
+    for worker in store.workers().await? {
+        let now = clock.now();
+        let is_here = worker.identity.host == own_host && !worker.identity.birth.is_empty();
+        let is_gone = is_here && worker.identity != identity_of(worker.identity.pid);
+        if is_gone || worker.lease_until <= now {
+            let only_if_expired_at = (!is_gone).then_some(now);
+            let batches = store.end_worker(worker.id, now, only_if_expired_at).await?;
+            tracing::warn!(worker = worker.id, batches, "a worker is gone; its batches are pending again");
+        }
+    }
+    Ok(())
+}
+
+/// What the system tells of a process; an empty birth where there is no such process or no way to tell.
+fn identity_of(pid: u32) -> WorkerIdentity {
+    WorkerIdentity { host: host(), pid, birth: birth(pid).unwrap_or_default() }
+}
+
+/// The 22nd field of `/proc/PID/stat`: when the process began, in ticks since the machine did.
+fn birth(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold spaces.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// The boot and the process namespace: where the same pid means the same process.
+fn host() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{}/{}", boot.trim(), namespace.display())
+}
+
+impl Engine {
+    /// Renews the lease and ends dead workers until told to stop.
+    pub(super) async fn keep_alive(&self, stop: &Stop) {
+        let pause = self.settings.lease / 4;
+        loop {
+            tokio::select! {
+                () = stop.aborted() => return,
+                () = self.clock.sleep(pause) => {}
+            }
+            let until = self.clock.now().plus(self.settings.lease);
+            if let Err(error) = self.store.renew_worker(self.worker_id, until).await {
+                tracing::warn!(worker = self.worker_id, %error, "could not renew the lease");
+            }
+            if let Err(error) = end_dead(&self.store, &self.clock).await {
+                tracing::warn!(%error, "could not look for dead workers");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_one_that_is_gone() {
+        let own = identity_of(std::process::id());
+        assert_eq!(own, identity_of(std::process::id()));
+        // Beyond the largest pid Linux gives.
+        assert_eq!(birth(u32::MAX), None);
+        assert_ne!(own, identity_of(1));
+    }
+}
