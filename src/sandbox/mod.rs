@@ -1,1 +1,162 @@
-//! sandbox
+//! A Luma on this machine, for tests, rehearsals and the first five minutes.
+//!
+//! Keeps Luma's contract (routes, keys, quota, what an import changes) and can be told to
+//! break it in every way a network or a service does. It listens on loopback only, keeps
+//! everything in memory, and knows nothing of the rest of the house but the clock.
+
+mod answer;
+mod audience;
+mod beta;
+mod fault;
+mod quota;
+mod server;
+mod service;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+
+pub use fault::{FaultError, Faults};
+pub use snapshot::Snapshot;
+
+/// How a sandbox behaves. Has no `Debug`, because it holds a key.
+#[derive(Clone)]
+pub struct Options {
+    /// The loopback address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The one key that is let in.
+    pub key: String,
+    /// The quota of that key; `None` lets every request through.
+    pub limit: Option<Limit>,
+    /// What goes wrong, and when.
+    pub faults: Faults,
+    /// The tags that exist; where this is empty, every tag does.
+    pub known_tags: Vec<String>,
+    /// What becomes of an address that is none.
+    pub malformed: Malformed,
+    /// Bodies of more bytes are answered with 413.
+    pub max_body: usize,
+    /// What the faults that happen by chance follow.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            key: "sandbox-key".into(),
+            limit: Some(Limit::default()),
+            faults: Faults::default(),
+            known_tags: Vec::new(),
+            malformed: Malformed::Drop,
+            max_body: 8 << 20,
+            seed: 0,
+        }
+    }
+}
+
+/// How many requests a key may make, and what overrunning that costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Requests allowed in any window.
+    pub requests: u32,
+    /// How long one window is.
+    pub window: Duration,
+    /// How long every request is refused after an overrun.
+    pub block: Duration,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        let minute = Duration::from_mins(1);
+        Self { requests: 200, window: minute, block: minute }
+    }
+}
+
+/// What an import does with an address that is none: nobody knows which of the two Luma does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Malformed {
+    /// Takes the others and says nothing.
+    #[default]
+    Drop,
+    /// Refuses the whole import and names the address.
+    Reject,
+}
+
+/// Why a sandbox could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The address can be reached from other machines.
+    #[error(
+        "`{0}` is not a loopback address, and the sandbox listens on no other\nhint: use `127.0.0.1:PORT`"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on `{address}`")]
+    Listen {
+        /// The address as it was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A running sandbox. Dropping it ends it too, without waiting.
+pub struct Sandbox {
+    address: SocketAddr,
+    service: Arc<service::Service>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Listens and answers from now on.
+    pub async fn start(options: Options, clock: Clock) -> Result<Self, SandboxError> {
+        let asked = options.listen;
+        if !asked.ip().to_canonical().is_loopback() {
+            return Err(SandboxError::NotLoopback(asked));
+        }
+        let failed = |source| SandboxError::Listen { address: asked, source };
+        let listener = TcpListener::bind(asked).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let service = Arc::new(service::Service::new(options, clock));
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&service), stopped));
+        Ok(Self { address, service, stop, server })
+    }
+
+    /// The base of every route, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The counters as they stand, the same that `GET /sandbox/state` shows.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.service.snapshot()
+    }
+
+    /// Everybody it holds, with their tags.
+    #[must_use]
+    pub fn members(&self) -> BTreeMap<String, Vec<String>> {
+        self.service.members()
+    }
+
+    /// Stops listening, cuts what is open, and returns when the port is free.
+    pub async fn stop(self) {
+        // Both fail only where the server is already gone, which is what is wanted.
+        let _ = self.stop.send(());
+        let _ = self.server.await;
+    }
+}

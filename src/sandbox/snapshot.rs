@@ -1,0 +1,46 @@
+//! What has happened so far, in numbers.
+//!
+//! Knows nothing of how a number came about.
+
+use std::collections::BTreeMap;
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+/// The counters of a sandbox; `GET /sandbox/state` is never counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// Requests that arrived whole.
+    pub requests: u64,
+    /// How they were answered: by route, then by status.
+    pub answers: BTreeMap<&'static str, BTreeMap<u16, u64>>,
+    /// Requests that got no answer because the connection was cut.
+    pub cut: u64,
+    /// Requests that were answered 429.
+    pub throttled: u64,
+    /// The largest number of authenticated requests, refused ones too, in any window.
+    pub max_in_window: usize,
+    /// Imports that were carried out, whatever became of their answer.
+    pub imports: u64,
+    /// Addresses in those imports, each as often as it came.
+    pub rows_received: u64,
+    /// Addresses among them that were held already, with all the tags they came with.
+    pub repeats: u64,
+    /// Addresses among them that are none and were dropped.
+    pub dropped: u64,
+    /// People held.
+    pub member_count: usize,
+}
+
+impl Snapshot {
+    /// Counts one request and its answer; no status where the connection was cut.
+    pub(super) fn record(&mut self, route: &'static str, status: Option<StatusCode>) {
+        self.requests += 1;
+        let Some(status) = status else {
+            self.cut += 1;
+            return;
+        };
+        *self.answers.entry(route).or_default().entry(status.as_u16()).or_default() += 1;
+        self.throttled += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
+    }
+}
