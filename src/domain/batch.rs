@@ -31,6 +31,8 @@ pub struct PlannedBatch {
     pub tag_set: i64,
     /// Members in it.
     pub rows: usize,
+    /// Members it had when it was last read or written.
+    pub stored: usize,
     /// Bytes its addresses take in a body.
     pub bytes: usize,
 }
@@ -69,7 +71,7 @@ impl BatchPlanner {
         let place = match open {
             Some(place) if self.has_room(&self.touched[place], bytes) => place,
             _ => {
-                self.touched.push(PlannedBatch { id: None, tag_set, rows: 0, bytes: 0 });
+                self.touched.push(PlannedBatch { id: None, tag_set, rows: 0, stored: 0, bytes: 0 });
                 self.touched.len() - 1
             }
         };
@@ -88,7 +90,8 @@ impl BatchPlanner {
     /// Ends the part: `ids` are those the database gave, one for each of `touched`.
     pub fn end_part(&mut self, ids: &[i64]) {
         for (tag_set, place) in self.placed.drain() {
-            let batch = PlannedBatch { id: ids.get(place).copied(), ..self.touched[place] };
+            let batch = self.touched[place];
+            let batch = PlannedBatch { id: ids.get(place).copied(), stored: batch.rows, ..batch };
             let is_open = batch.rows < self.limits.max_rows;
             if is_open && self.waiting.len() < MAX_OPEN {
                 self.waiting.insert(tag_set, batch);

@@ -21,6 +21,8 @@ pub enum Code {
     EncodingInvalid,
     /// A cell or the row is longer than the reader takes.
     CellTooLong,
+    /// The row asks for an account that is not configured.
+    AccountUnknown,
     /// The same person stands earlier in the same run.
     Duplicate,
     /// The ledger shows that nothing is left to send.
@@ -33,7 +35,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the documented table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EmailMissing,
         Self::EmailInvalid,
         Self::TagUnknown,
@@ -41,6 +43,7 @@ impl Code {
         Self::RowMalformed,
         Self::EncodingInvalid,
         Self::CellTooLong,
+        Self::AccountUnknown,
         Self::Duplicate,
         Self::Unchanged,
         Self::ApiRejected,
@@ -58,6 +61,7 @@ impl Code {
             Self::RowMalformed => "row_malformed",
             Self::EncodingInvalid => "encoding_invalid",
             Self::CellTooLong => "cell_too_long",
+            Self::AccountUnknown => "account_unknown",
             Self::Duplicate => "duplicate",
             Self::Unchanged => "unchanged",
             Self::ApiRejected => "api_rejected",

@@ -3,14 +3,17 @@
 //! Rules come from `domain`, SQL stays in `store`, HTTP in `luma`, bytes in `ingest`; here they are
 //! put in order. Knows nothing of the command line or of pages.
 
+mod archive;
 mod diff;
 mod drain;
 mod error;
 mod finish;
 mod folder;
+mod hint;
 mod identity;
 mod intake;
 mod lines;
+mod merge;
 mod queue;
 mod send;
 mod service;
@@ -24,6 +27,7 @@ use std::time::Duration;
 
 pub use drain::DrainEnd;
 pub use error::EngineError;
+pub use folder::DropFolder;
 pub use finish::Finished;
 pub use intake::{Taken, Taking};
 pub use stop::{Stop, Stopper};

@@ -1,10 +1,13 @@
 //! Rows that other programs insert into `member_queue`: read once, their outcome on the same row.
 
-use super::rows::LIVE_PRIORITY;
+use sqlx::AssertSqlSafe;
+
+use super::rows::{LIVE_PRIORITY, shapes, values_sql, write_batches};
 use super::{Result, Store, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::PlannedBatch;
 use crate::domain::code::Code;
+use crate::domain::state::RowState;
 
 /// A row as another program left it.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -36,7 +39,7 @@ pub enum QueueOutcome {
     /// It ends here.
     Ended {
         /// The state it ends in: `invalid`, `duplicate` or `unchanged`.
-        state: crate::domain::state::RowState,
+        state: RowState,
         /// Why.
         code: Code,
         /// Why, in words.
@@ -51,6 +54,49 @@ pub struct QueueRow {
     pub id: i64,
     /// What it becomes.
     pub outcome: QueueOutcome,
+}
+
+impl QueueRow {
+    fn pending(&self) -> Option<(i64, Option<&str>, i64, i64, usize)> {
+        match &self.outcome {
+            QueueOutcome::Pending { address, key_hash, tag_set, batch } => {
+                Some((self.id, address.as_deref(), *key_hash, *tag_set, *batch))
+            }
+            QueueOutcome::Ended { .. } => None,
+        }
+    }
+
+    fn ended(&self) -> Option<(i64, RowState, Code, &str)> {
+        match &self.outcome {
+            QueueOutcome::Pending { .. } => None,
+            QueueOutcome::Ended { state, code, reason } => Some((self.id, *state, *code, reason)),
+        }
+    }
+}
+
+fn pending_sql(rows: usize) -> String {
+    values_sql(
+        "with taken (id, address, key_hash, tag_set_id, batch_id) as (values ",
+        "",
+        (2, 5),
+        rows,
+        ") update member_queue
+              set state = 'pending', run_id = $1, address = taken.address, key_hash = taken.key_hash,
+                  tag_set_id = taken.tag_set_id, batch_id = taken.batch_id
+             from taken where member_queue.id = taken.id and member_queue.state = 'new'",
+    )
+}
+
+fn ended_sql(rows: usize) -> String {
+    values_sql(
+        "with ended (id, state, code, reason) as (values ",
+        "",
+        (3, 4),
+        rows,
+        ") update member_queue
+              set state = ended.state, run_id = $1, code = ended.code, reason = ended.reason, settled_at = $2
+             from ended where member_queue.id = ended.id and member_queue.state = 'new'",
+    )
 }
 
 impl Store {
@@ -81,72 +127,26 @@ impl Store {
     ) -> Result<Vec<i64>> {
         let (max_rows, due_at) = limits;
         let ids = write_tx!(self, tx => {
-            let mut ids = Vec::with_capacity(batches.len());
-            for batch in batches {
-                // A full batch waits for nothing.
-                let due = if batch.rows >= max_rows { now } else { due_at };
-                ids.push(match batch.id {
-                    Some(id) => {
-                        let grown = sqlx::query(
-                            "update batches set row_count = $2, bytes = $3, due_at = min(due_at, $4)
-                              where id = $1 and state = 'pending' and attempts = 0",
-                        )
-                        .bind(id)
-                        .bind(batch.rows as i64)
-                        .bind(batch.bytes as i64)
-                        .bind(due)
-                        .execute(&mut *tx)
-                        .await?
-                        .rows_affected();
-                        ensure_rows(grown, 1, || format!("batch `{id}`"))?;
-                        id
-                    }
-                    None => {
-                        sqlx::query_scalar(
-                            "insert into batches
-                                 (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at)
-                             values ($1, $2, $3, $4, $5, $6, 'pending', $7) returning id",
-                        )
-                        .bind(account)
-                        .bind(run_id)
-                        .bind(batch.tag_set)
-                        .bind(LIVE_PRIORITY)
-                        .bind(batch.rows as i64)
-                        .bind(batch.bytes as i64)
-                        .bind(due)
-                        .fetch_one(&mut *tx)
-                        .await?
-                    }
-                });
-            }
-            for row in rows {
-                let query = match &row.outcome {
-                    QueueOutcome::Pending { address, key_hash, tag_set, batch } => sqlx::query(
-                        "update member_queue
-                            set state = 'pending', run_id = $2, address = $3, key_hash = $4,
-                                tag_set_id = $5, batch_id = $6
-                          where id = $1 and state = 'new'",
-                    )
-                    .bind(row.id)
-                    .bind(run_id)
-                    .bind(address)
-                    .bind(*key_hash)
-                    .bind(*tag_set)
-                    .bind(ids.get(*batch).copied()),
-                    QueueOutcome::Ended { state, code, reason } => sqlx::query(
-                        "update member_queue
-                            set state = $3, run_id = $2, code = $4, reason = $5, settled_at = $6
-                          where id = $1 and state = 'new'",
-                    )
-                    .bind(row.id)
-                    .bind(run_id)
-                    .bind(state.as_str())
-                    .bind(code.as_str())
-                    .bind(reason)
-                    .bind(now),
-                };
+            // A full batch waits for nothing.
+            let due = |batch: &PlannedBatch| if batch.rows >= max_rows { now } else { due_at };
+            let ids = write_batches!(tx, account, run_id, LIVE_PRIORITY, batches, due);
+            let pending: Vec<_> = rows.iter().filter_map(QueueRow::pending).collect();
+            for rows in shapes(&pending) {
+                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len()))).bind(run_id);
+                for (id, address, key_hash, tag_set, batch) in rows {
+                    query = query.bind(id).bind(*address).bind(key_hash).bind(tag_set).bind(ids.get(*batch).copied());
+                }
                 let found = query.execute(&mut *tx).await?.rows_affected();
-                ensure_rows(found, 1, || format!("queue row `{}`", row.id))?;
+                ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
+            }
+            let ended: Vec<_> = rows.iter().filter_map(QueueRow::ended).collect();
+            for rows in shapes(&ended) {
+                let mut query = sqlx::query(AssertSqlSafe(ended_sql(rows.len()))).bind(run_id).bind(now);
+                for (id, state, code, reason) in rows {
+                    query = query.bind(id).bind(state.as_str()).bind(code.as_str()).bind(*reason);
+                }
+                let found = query.execute(&mut *tx).await?.rows_affected();
+                ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
             }
             sqlx::query("update runs set read_rows = read_rows + $2 where id = $1 and status = 'running'")
                 .bind(run_id)

@@ -90,6 +90,54 @@ pub(super) const LIVE_PRIORITY: i64 = 500;
 /// Rows a statement, largest first: whatever the number, few statements and few shapes.
 const SHAPES: [usize; 4] = [1_000, 100, 10, 1];
 
+/// Stores the batches of an intake, new ones and grown ones; their ids, in order. `$due` says when a
+/// batch goes out. `Lost` where another process has filled or claimed one meanwhile.
+macro_rules! write_batches {
+    ($tx:ident, $account:expr, $run_id:expr, $priority:expr, $batches:expr, $due:expr) => {{
+        let due = $due;
+        let mut ids: Vec<i64> = Vec::with_capacity($batches.len());
+        for batch in $batches {
+            ids.push(match batch.id {
+                Some(id) => {
+                    let grown = sqlx::query(
+                        "update batches set row_count = $2, bytes = $3, due_at = min(due_at, $4)
+                          where id = $1 and state = 'pending' and attempts = 0 and row_count = $5",
+                    )
+                    .bind(id)
+                    .bind(batch.rows as i64)
+                    .bind(batch.bytes as i64)
+                    .bind(due(batch))
+                    .bind(batch.stored as i64)
+                    .execute(&mut *$tx)
+                    .await?
+                    .rows_affected();
+                    $crate::store::error::ensure_rows(grown, 1, || format!("batch `{id}`"))?;
+                    id
+                }
+                None => {
+                    sqlx::query_scalar(
+                        "insert into batches
+                             (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at)
+                         values ($1, $2, $3, $4, $5, $6, 'pending', $7) returning id",
+                    )
+                    .bind($account)
+                    .bind($run_id)
+                    .bind(batch.tag_set)
+                    .bind($priority)
+                    .bind(batch.rows as i64)
+                    .bind(batch.bytes as i64)
+                    .bind(due(batch))
+                    .fetch_one(&mut *$tx)
+                    .await?
+                }
+            });
+        }
+        ids
+    }};
+}
+
+pub(super) use write_batches;
+
 impl Store {
     /// Writes one part of a file: rows, batches, counts and position, all or nothing. The ids of
     /// its batches, in their order. `Lost` where another process has taken this part.
@@ -108,40 +156,7 @@ impl Store {
             .rows_affected();
             ensure_rows(moved, 1, || format!("part {} of file `{}`", intake.part, intake.file_id))?;
 
-            let mut ids = Vec::with_capacity(intake.batches.len());
-            for batch in intake.batches {
-                ids.push(match batch.id {
-                    Some(id) => {
-                        let grown = sqlx::query(
-                            "update batches set row_count = $2, bytes = $3 where id = $1 and state = 'pending'",
-                        )
-                        .bind(id)
-                        .bind(batch.rows as i64)
-                        .bind(batch.bytes as i64)
-                        .execute(&mut *tx)
-                        .await?
-                        .rows_affected();
-                        ensure_rows(grown, 1, || format!("batch `{id}`"))?;
-                        id
-                    }
-                    None => {
-                        sqlx::query_scalar(
-                            "insert into batches
-                                 (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at)
-                             values ($1, $2, $3, $4, $5, $6, 'pending', $7) returning id",
-                        )
-                        .bind(intake.account)
-                        .bind(intake.run_id)
-                        .bind(batch.tag_set)
-                        .bind(BULK_PRIORITY)
-                        .bind(batch.rows as i64)
-                        .bind(batch.bytes as i64)
-                        .bind(intake.now)
-                        .fetch_one(&mut *tx)
-                        .await?
-                    }
-                });
-            }
+            let ids = write_batches!(tx, intake.account, intake.run_id, BULK_PRIORITY, intake.batches, |_| intake.now);
 
             for rows in shapes(intake.pending) {
                 let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())))
@@ -216,6 +231,7 @@ impl Store {
                 id: Some(id),
                 tag_set,
                 rows: size(rows),
+                stored: size(rows),
                 bytes: size(bytes),
             })
             .collect())
@@ -223,7 +239,7 @@ impl Store {
 }
 
 /// Cuts rows into slices whose lengths are those of `SHAPES`.
-fn shapes<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn shapes<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let shape = SHAPES.into_iter().find(|shape| *shape <= rows.len())?;
         let (head, tail) = rows.split_at(shape);
@@ -236,9 +252,10 @@ fn pending_sql(rows: usize) -> String {
     values_sql(
         "insert or rollback into member_queue
              (account, run_id, created_at, state, email, name, line, key_hash, tag_set_id, batch_id) values ",
-        "$1, $2, $3, 'pending'",
-        6,
+        "$1, $2, $3, 'pending',",
+        (4, 6),
         rows,
+        "",
     )
 }
 
@@ -246,26 +263,35 @@ fn invalid_sql(rows: usize) -> String {
     values_sql(
         "insert or rollback into member_queue
              (account, run_id, created_at, settled_at, state, email, line, code, reason) values ",
-        "$1, $2, $3, $3, 'invalid'",
-        4,
+        "$1, $2, $3, $3, 'invalid',",
+        (4, 4),
         rows,
+        "",
     )
 }
 
-/// A statement that inserts `rows` rows, each of `shared` (binds 1 to 3) and `own` binds.
-fn values_sql(head: &'static str, shared: &str, own: usize, rows: usize) -> String {
+/// A statement over `rows` rows of values: `head`, then for each row what it shares with the others
+/// and binds of its own (from which number, how many), then `tail`.
+pub(super) fn values_sql(
+    head: &'static str,
+    shared: &str,
+    own: (usize, usize),
+    rows: usize,
+    tail: &str,
+) -> String {
     static KNOWN: LazyLock<Mutex<HashMap<(&'static str, usize), String>>> = LazyLock::new(Mutex::default);
+    let (first, each) = own;
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let text = known.entry((head, rows)).or_insert_with(|| {
         let mut text = head.to_owned();
         for row in 0..rows {
             let _ = write!(text, "{}({shared}", if row == 0 { "" } else { "," });
-            for bind in 0..own {
-                let _ = write!(text, ",${}", 4 + row * own + bind);
+            for bind in 0..each {
+                let _ = write!(text, "{}${}", if bind == 0 { "" } else { "," }, first + row * each + bind);
             }
             text.push(')');
         }
-        text
+        text + tail
     });
     text.clone()
 }

@@ -1,0 +1,225 @@
+//! What is left beside a file of the folder: success, rejects and receipt, and its place in the archive.
+//!
+//! Each step can be repeated: a crash between any two leaves work for the next look, never a lost file.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::lines::{UnkeptLine, unpack};
+use super::merge::Merge;
+use super::{Engine, EngineError};
+use crate::domain::state::RunStatus;
+use crate::ingest::folder::{Layout, move_into, split_name};
+use crate::ingest::{Outcome, ReadOptions, write_results};
+use crate::store::{FileState, InputFile, LineOutcome, RunReport, Store};
+
+/// Outcomes on their way from the database to the writer.
+const IN_TRANSIT: usize = 4_096;
+
+impl Engine {
+    /// Puts away a file whose run has ended: result files first, the file itself last.
+    pub(super) async fn archive(&self, file: &InputFile, layout: &Layout) -> Result<(), EngineError> {
+        let report = self.report(file.run_id).await?;
+        let has_ended = matches!(
+            report.run.status,
+            RunStatus::Succeeded | RunStatus::Partial | RunStatus::Canceled
+        );
+        if file.state != FileState::Taken || !has_ended {
+            return Ok(());
+        }
+        let dir = layout.done(&report.run.created_at.day());
+        let source = PathBuf::from(&file.path);
+        let target = if source.exists() {
+            self.write_results(file, &report, &source, &dir).await?;
+            let name = file.name.clone();
+            let (from, to) = (source.clone(), dir.clone());
+            tokio::task::spawn_blocking(move || move_into(&from, &to, name.as_ref()))
+                .await?
+                .map_err(EngineError::io("move", &source))?
+        } else {
+            // Moved before a crash, or taken away by somebody: either way it is done with.
+            dir.join(&file.name)
+        };
+        self.store.move_file(file.id, &target.to_string_lossy(), FileState::Archived).await?;
+        self.store.drop_unkept(file.run_id).await?;
+        tracing::info!(run = file.run_id, "the file is in the archive, with its result files");
+        Ok(())
+    }
+
+    async fn write_results(
+        &self,
+        file: &InputFile,
+        report: &RunReport,
+        source: &Path,
+        dir: &Path,
+    ) -> Result<(), EngineError> {
+        std::fs::create_dir_all(dir).map_err(EngineError::io("create", dir))?;
+        let (stem, _) = split_name(&file.name);
+        let place = |kind: &str| dir.join(format!("{stem}.{}.{kind}", file.run_id));
+        let (kept_to, kept) = mpsc::channel(IN_TRANSIT);
+        let (unkept_to, unkept) = mpsc::channel(IN_TRANSIT);
+        let rows = {
+            let (store, run) = (self.store.clone(), file.run_id);
+            tokio::spawn(async move { store.send_outcomes(run, kept_to).await })
+        };
+        let lines = {
+            let (store, run, parts) = (self.store.clone(), file.run_id, file.parts);
+            tokio::spawn(async move { send_unkept(&store, run, parts, unkept_to).await })
+        };
+        let (success, rejects) = (place("success.csv"), place("rejects.csv"));
+        let written = {
+            let (source, options) = (source.to_owned(), self.settings.read.clone());
+            let outcomes = merged(kept, unkept);
+            tokio::task::spawn_blocking(move || write_both(&source, &options, outcomes, &success, &rejects))
+                .await?
+        };
+        written.map_err(EngineError::io("write the result files of", source))?;
+        rows.await??;
+        lines.await??;
+        let receipt = receipt(file, report, dir);
+        write_private(&place("receipt.json"), &receipt).map_err(EngineError::io("write a receipt in", dir))
+    }
+}
+
+/// What a receipt says of a file that was taken in.
+fn receipt(file: &InputFile, report: &RunReport, dir: &Path) -> serde_json::Value {
+    let (run, counts) = (&report.run, &report.counts);
+    json!({
+        "run": run.id,
+        "file": file.name,
+        "sha256": file.sha256,
+        "status": run.status.as_str(),
+        "reason": run.reason,
+        "read_as": file.shape,
+        "began_at": run.created_at.to_string(),
+        "ended_at": run.finished_at.map(|at| at.to_string()),
+        "requests": report.requests,
+        "archive": dir.display().to_string(),
+        "rows": {
+            "read": counts.read,
+            "delivered": counts.delivered,
+            "unchanged": counts.unchanged,
+            "duplicate": counts.duplicate,
+            "invalid": counts.invalid,
+            "rejected": counts.rejected,
+            "failed": counts.failed,
+        },
+    })
+}
+
+/// Writes JSON to a file that only its owner can read.
+pub(super) fn write_private(path: &Path, content: &serde_json::Value) -> io::Result<()> {
+    let mut file = create_private(path)?;
+    writeln!(file, "{content:#}")?;
+    file.sync_all()
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Writes both files whole under hidden names, then shows them.
+fn write_both(
+    source: &Path,
+    options: &ReadOptions,
+    outcomes: impl Iterator<Item = (u64, Outcome)>,
+    success: &Path,
+    rejects: &Path,
+) -> io::Result<()> {
+    let hidden = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.with_file_name(format!(".{name}.part"))
+    };
+    let (good, bad) = (hidden(success), hidden(rejects));
+    let mut good_file = io::BufWriter::new(create_private(&good)?);
+    let mut bad_file = io::BufWriter::new(create_private(&bad)?);
+    write_results(source, options, outcomes, Some(&mut good_file), Some(&mut bad_file))
+        .map_err(io::Error::other)?;
+    for (writer, from, to) in [(good_file, good, success), (bad_file, bad, rejects)] {
+        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(from, to)?;
+    }
+    Ok(())
+}
+
+/// Sends the lines that are not kept, in order, part by part joined.
+async fn send_unkept(
+    store: &Store,
+    run_id: i64,
+    parts: u32,
+    to: mpsc::Sender<UnkeptLine>,
+) -> Result<(), EngineError> {
+    let mut merge = Merge::default();
+    for part in 0..parts {
+        refill(store, run_id, part, 0, &mut merge).await?;
+    }
+    while let Some((line, emptied)) = merge.next() {
+        if to.send(line).await.is_err() {
+            break;
+        }
+        if let Some((part, chunk)) = emptied {
+            refill(store, run_id, part, chunk + 1, &mut merge).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn refill(
+    store: &Store,
+    run_id: i64,
+    part: u32,
+    chunk: u32,
+    merge: &mut Merge,
+) -> Result<(), EngineError> {
+    if let Some(packed) = store.unkept_chunk(run_id, part, chunk).await? {
+        let broken = || crate::store::StoreError::Corrupt {
+            table: "unkept_lines",
+            column: "lines",
+            value: format!("run {run_id}, part {part}, chunk {chunk}"),
+        };
+        merge.add(part, chunk, unpack(&packed).ok_or_else(broken)?);
+    }
+    Ok(())
+}
+
+/// Both streams as one, in order of line, in the words of the result files.
+fn merged(
+    mut kept: mpsc::Receiver<LineOutcome>,
+    mut unkept: mpsc::Receiver<UnkeptLine>,
+) -> impl Iterator<Item = (u64, Outcome)> {
+    let mut row = None;
+    let mut line = None;
+    std::iter::from_fn(move || {
+        row = row.take().or_else(|| kept.blocking_recv());
+        line = line.take().or_else(|| unkept.blocking_recv());
+        let is_row_first = match (&row, &line) {
+            (Some(row), Some(line)) => row.line.unsigned_abs() < line.line,
+            (row, _) => row.is_some(),
+        };
+        if is_row_first { row.take().map(of_row) } else { line.take().map(of_line) }
+    })
+}
+
+fn of_row(row: LineOutcome) -> (u64, Outcome) {
+    let good = !matches!(row.state.as_str(), "invalid" | "rejected" | "failed");
+    let outcome = Outcome {
+        good,
+        code: Cow::Owned(row.code.unwrap_or(row.state)),
+        reason: row.reason.unwrap_or_default(),
+    };
+    (row.line.unsigned_abs(), outcome)
+}
+
+fn of_line(line: UnkeptLine) -> (u64, Outcome) {
+    let (code, reason) = match line.twin {
+        0 => ("unchanged", String::new()),
+        twin => ("duplicate", format!("same person as line {twin}")),
+    };
+    (line.line, Outcome { good: true, code: Cow::Borrowed(code), reason })
+}

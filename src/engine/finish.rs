@@ -1,0 +1,73 @@
+//! The end of a run: every row accounted for, a status, and result files where there is a folder.
+
+use super::{Engine, EngineError};
+use crate::domain::state::RunStatus;
+use crate::store::{FileState, Run, RunCounts, RunReport};
+
+/// What became of a run that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// It goes on: rows are still to be read or sent.
+    NotYet,
+    /// It has ended, now or before.
+    Ended(Box<RunReport>),
+}
+
+impl Engine {
+    /// Ends a run if all its rows are accounted for and nothing is left to send.
+    pub async fn finish_run(&self, run_id: i64) -> Result<Finished, EngineError> {
+        let Some(run) = self.store.run(run_id).await? else { return Ok(Finished::NotYet) };
+        if run.status == RunStatus::Running {
+            let file = self.store.file_of_run(run_id).await?;
+            let is_taking = file.is_some_and(|file| file.state == FileState::Taking);
+            if is_taking || self.store.has_work(run_id).await? {
+                return Ok(Finished::NotYet);
+            }
+            self.close(&run).await?;
+        } else if run.finished_at.is_none() {
+            return Ok(Finished::NotYet);
+        }
+        Ok(Finished::Ended(Box::new(self.report(run_id).await?)))
+    }
+
+    /// A run, its counts and its requests, as they stand.
+    pub async fn report(&self, run_id: i64) -> Result<RunReport, EngineError> {
+        let run = self.store.run(run_id).await?;
+        let lost = || crate::store::StoreError::Lost { what: format!("run `{run_id}`") };
+        let run = run.ok_or_else(lost)?;
+        let counts = self.store.run_counts(&run).await?;
+        let requests = self.store.run_requests(run_id).await?;
+        Ok(RunReport { run, counts, requests })
+    }
+
+    async fn close(&self, run: &Run) -> Result<(), EngineError> {
+        let counts = self.store.run_counts(run).await?;
+        let breach = breach(&counts);
+        let status = if breach.is_some() { RunStatus::Failed } else { counts.status() };
+        if self.store.end_run(run.id, status, breach.as_deref(), self.clock.now()).await? {
+            let RunCounts { read, delivered, unchanged, duplicate, .. } = counts;
+            let bad = counts.bad();
+            tracing::info!(run = run.id, %status, read, delivered, unchanged, duplicate, bad, "the run has ended");
+        }
+        if let Some(breach) = breach {
+            tracing::error!(run = run.id, "{breach}");
+        }
+        Ok(())
+    }
+
+    /// Looks at every open run once, and puts away the files of the folder whose runs have ended.
+    pub(super) async fn finish_runs(&self) -> Result<(), EngineError> {
+        for run in self.store.open_runs().await? {
+            if run.account == self.settings.account {
+                self.finish_run(run.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every row read ends in exactly one outcome; otherwise in these words.
+fn breach(counts: &RunCounts) -> Option<String> {
+    let (read, accounted) = (counts.read, counts.accounted());
+    (read != accounted).then(|| format!("{read} rows were read and {accounted} are accounted for: please report this"))
+}

@@ -1,0 +1,195 @@
+//! The drop folder: the database is the truth, the folders are a view of it.
+//!
+//! A file is moved out of the inbox before it is read, so that nobody writes to it meanwhile. What
+//! a crash leaves in `processing` is known by its bytes and taken up again.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::archive::write_private;
+use super::{Engine, EngineError, FolderSettings, Stop, Taken, Taking};
+use crate::domain::tag::TagSet;
+use crate::ingest::folder::{Layout, Watch, move_into, split_name};
+use crate::store::{FileState, RunSource};
+
+/// The drop folder, held by this process alone.
+#[derive(Debug)]
+pub struct DropFolder {
+    layout: Layout,
+    watch: Watch,
+    settings: FolderSettings,
+    /// Files of `processing` that could not be taken in just now, and the names they came under.
+    names: HashMap<PathBuf, String>,
+    /// Held as long as this process watches: the system frees it when the process ends.
+    _lock: File,
+}
+
+impl DropFolder {
+    /// Makes the folders and takes hold of them; `None` where another process has.
+    pub fn open(settings: &FolderSettings) -> Result<Option<Self>, EngineError> {
+        let layout = Layout::new(&settings.root);
+        layout.create().map_err(EngineError::io("create", &settings.root))?;
+        let path = settings.root.join(".lumasync.lock");
+        let lock = File::options().create(true).append(true).open(&path);
+        let lock = lock.map_err(EngineError::io("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+            // A file system without locks: one more process would do work twice, and do no harm.
+            Err(std::fs::TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the drop folder cannot be locked; see that only one process watches it");
+            }
+        }
+        let watch = Watch::new(layout.inbox());
+        Ok(Some(Self { layout, watch, settings: settings.clone(), names: HashMap::new(), _lock: lock }))
+    }
+
+    /// Where files are dropped.
+    #[must_use]
+    pub fn inbox(&self) -> PathBuf {
+        self.layout.inbox()
+    }
+}
+
+impl Engine {
+    /// One look at the folder: takes up what was left, takes in what is ready, puts away what is done.
+    /// The runs of the files taken in, and how many files are still growing.
+    pub async fn folder_pass(
+        &self,
+        folder: &mut DropFolder,
+        stop: &Stop,
+    ) -> Result<(Vec<i64>, usize), EngineError> {
+        let mut runs = Vec::new();
+        for path in self.left_in_processing(folder).await? {
+            let name = match folder.names.get(&path) {
+                Some(name) => name.clone(),
+                None => file_name(&path),
+            };
+            runs.extend(self.take_from(folder, path, name, stop).await?);
+        }
+        let now = self.clock.now();
+        let inbox = folder.inbox();
+        let scan = folder.watch.scan(now, folder.settings.settle).map_err(EngineError::io("read", &inbox))?;
+        for (path, why) in &scan.ignored {
+            tracing::warn!(file = %path.display(), why, "a file in the drop folder is not taken");
+        }
+        for path in scan.ready {
+            if stop.is_requested() {
+                break;
+            }
+            let name = file_name(&path);
+            let processing = folder.layout.processing();
+            match move_into(&path, &processing, &OsString::from(&name)) {
+                Ok(moved) => {
+                    folder.names.insert(moved.clone(), name.clone());
+                    runs.extend(self.take_from(folder, moved, name, stop).await?);
+                }
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "a file cannot be moved out of the drop folder");
+                }
+            }
+        }
+        for file in self.store.folder_files().await? {
+            if let Err(error) = self.archive(&file, &folder.layout).await {
+                tracing::error!(run = file.run_id, error = %chain(&error), "a file cannot be put away yet");
+            }
+        }
+        Ok((runs, scan.waiting))
+    }
+
+    /// Files in `processing` whose rows are not all in the queue.
+    async fn left_in_processing(&self, folder: &DropFolder) -> Result<Vec<PathBuf>, EngineError> {
+        let dir = folder.layout.processing();
+        let known: HashMap<String, FileState> =
+            self.store.folder_files().await?.into_iter().map(|file| (file.path, file.state)).collect();
+        let entries = std::fs::read_dir(&dir).map_err(EngineError::io("read", &dir))?;
+        let mut left: Vec<PathBuf> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+            .map(|entry| entry.path())
+            .filter(|path| !file_name(path).starts_with('.'))
+            .filter(|path| known.get(&*path.to_string_lossy()) != Some(&FileState::Taken))
+            .collect();
+        left.sort_unstable();
+        Ok(left)
+    }
+
+    /// Takes in a file that lies in `processing`; its run, if it has one now. A file that cannot be
+    /// read goes to `failed`; what may pass leaves it where it is.
+    async fn take_from(
+        &self,
+        folder: &mut DropFolder,
+        path: PathBuf,
+        name: String,
+        stop: &Stop,
+    ) -> Result<Option<i64>, EngineError> {
+        let taking = Taking {
+            path: path.clone(),
+            name: name.clone(),
+            source: RunSource::Folder,
+            extra_tags: TagSet::default(),
+            again: false,
+        };
+        match self.take_file(&taking, stop).await {
+            Ok(Taken::Now(file)) => {
+                folder.names.remove(&path);
+                Ok(Some(file.run_id))
+            }
+            Ok(Taken::Before(file)) => {
+                folder.names.remove(&path);
+                tracing::info!(run = file.run_id, "these bytes were taken in before; nothing is sent");
+                let dir = folder.layout.done(&self.clock.now().day());
+                let note = json!({
+                    "file": name,
+                    "sha256": file.sha256,
+                    "status": "already_taken",
+                    "reason": format!("the same bytes were taken in by run {}; nothing was sent", file.run_id),
+                    "run": file.run_id,
+                });
+                put_away(&path, &dir, &name, &note)?;
+                Ok(None)
+            }
+            Err(error @ (EngineError::File { .. } | EngineError::Refused { .. })) => {
+                folder.names.remove(&path);
+                let reason = chain(&error);
+                tracing::error!(file = name, %reason, "a file cannot be taken in; it is in the folder `failed`");
+                let note = json!({ "file": name, "status": "failed", "reason": reason });
+                put_away(&path, &folder.layout.failed(), &name, &note)?;
+                Ok(None)
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(file = name, error = %chain(&error), "a file is not taken in yet");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Moves a file that is done with and leaves a receipt beside it.
+fn put_away(path: &Path, dir: &Path, name: &str, note: &serde_json::Value) -> Result<(), EngineError> {
+    let target = move_into(path, dir, name.as_ref()).map_err(EngineError::io("move", path))?;
+    let target_name = file_name(&target);
+    let (stem, end) = split_name(&target_name);
+    let receipt = dir.join(format!("{stem}{}.receipt.json", end.replace('.', "_")));
+    write_private(&receipt, note).map_err(EngineError::io("write", &receipt))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.replace('\n', "; ")
+}

@@ -1,0 +1,156 @@
+//! Rows that other programs insert: parsed, held against the ledger, laid into batches.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::{Engine, EngineError};
+use crate::domain::batch::{BatchPlanner, address_bytes};
+use crate::domain::code::Code;
+use crate::domain::email::Address;
+use crate::domain::state::{RowState, RunStatus, Trigger};
+use crate::domain::tag::TagSet;
+use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
+
+/// A row that may have something to send.
+struct Candidate<'a> {
+    row: &'a NewRow,
+    address: Address<'a>,
+    tags: TagSet,
+}
+
+impl Engine {
+    /// Takes in rows of the queue, at most as many as the settings say; how many there were. Batches
+    /// that are not full wait `hold` for more.
+    pub async fn take_queue(&self, hold: Duration) -> Result<u64, EngineError> {
+        let rows = self.store.new_rows(self.settings.queue_rows).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let run_id = self.queue_run().await?;
+        let (mut taken, candidates) = self.parse(&rows);
+        let hashes = sorted(candidates.iter().map(|candidate| candidate.address.key_hash()));
+        let ledger = self.store.ledger_lookup(&self.settings.account, &hashes).await?;
+        let stored = self.store.tag_sets().await?;
+        let delivered: HashMap<&str, &TagSet> = ledger
+            .entries()?
+            .iter()
+            .filter_map(|LedgerEntry { email_key, tag_set, .. }| Some((*email_key, stored.get(tag_set)?)))
+            .collect();
+        let wanted: Vec<TagSet> = candidates
+            .iter()
+            .map(|candidate| candidate.tags.clone())
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
+        let ids = self.store.intern_tag_sets(&wanted).await?;
+        let ids: HashMap<TagSet, i64> = wanted.into_iter().zip(ids).collect();
+
+        let open = self.store.open_batches(run_id, self.settings.limits.max_rows).await?;
+        let mut planner = BatchPlanner::new(self.settings.limits, open);
+        for candidate in &candidates {
+            let known = delivered.get(candidate.address.key());
+            taken.push(QueueRow {
+                id: candidate.row.id,
+                outcome: if known.is_some_and(|known| candidate.tags.is_subset(known)) {
+                    ended(RowState::Unchanged, Code::Unchanged, "already delivered with these tags".into())
+                } else {
+                    candidate.pending(ids[&candidate.tags], &mut planner)
+                },
+            });
+        }
+        let now = self.clock.now();
+        let limits = (self.settings.limits.max_rows, now.plus(hold));
+        self.store
+            .take_rows(&self.settings.account, run_id, &taken, planner.touched(), limits, now)
+            .await?;
+        tracing::info!(run = run_id, rows = taken.len(), "took rows from the queue");
+        Ok(taken.len() as u64)
+    }
+
+    /// The queue's run: the one that is open, or a new one.
+    async fn queue_run(&self) -> Result<i64, EngineError> {
+        let is_ours = |run: &crate::store::Run| {
+            run.source == RunSource::Queue
+                && run.status == RunStatus::Running
+                && run.account == self.settings.account
+        };
+        if let Some(run) = self.store.open_runs().await?.iter().find(|run| is_ours(run)) {
+            return Ok(run.id);
+        }
+        let run = NewRun {
+            account: &self.settings.account,
+            source: RunSource::Queue,
+            trigger: Trigger::Queue,
+            label: "member_queue",
+            now: self.clock.now(),
+        };
+        let id = self.store.begin_run(run).await?;
+        self.store.start_run(id).await?;
+        Ok(id)
+    }
+
+    /// Divides rows into those that end here and those that may have something to send.
+    fn parse<'a>(&self, rows: &'a [NewRow]) -> (Vec<QueueRow>, Vec<Candidate<'a>>) {
+        let mut taken = Vec::with_capacity(rows.len());
+        let mut candidates: Vec<Candidate<'a>> = Vec::with_capacity(rows.len());
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for row in rows {
+            let candidate = match self.candidate(row) {
+                Ok(candidate) => candidate,
+                Err((code, reason)) => {
+                    taken.push(QueueRow { id: row.id, outcome: ended(RowState::Invalid, code, reason) });
+                    continue;
+                }
+            };
+            let twin = places.get(candidate.address.key()).map(|place| &candidates[*place]);
+            match twin.filter(|twin| candidate.tags.is_subset(&twin.tags)) {
+                Some(twin) => {
+                    let reason = format!("same person as row {}", twin.row.id);
+                    let outcome = ended(RowState::Duplicate, Code::Duplicate, reason);
+                    taken.push(QueueRow { id: row.id, outcome });
+                }
+                None => {
+                    places.insert(candidate.address.key().to_owned(), candidates.len());
+                    candidates.push(candidate);
+                }
+            }
+        }
+        (taken, candidates)
+    }
+
+    fn candidate<'a>(&self, row: &'a NewRow) -> Result<Candidate<'a>, (Code, String)> {
+        if row.account != self.settings.account {
+            let name: String = row.account.chars().take(80).collect();
+            return Err((Code::AccountUnknown, format!("there is no account `{name}`")));
+        }
+        if row.email.trim().is_empty() {
+            return Err((Code::EmailMissing, "no address".to_owned()));
+        }
+        let address = Address::parse(&row.email).map_err(|error| (Code::EmailInvalid, error.to_string()))?;
+        let tags = row.tags.as_deref().unwrap_or_default();
+        let tags = self.settings.tags.resolve_cell(tags).map_err(|error| (Code::TagUnknown, error.to_string()))?;
+        Ok(Candidate { row, address, tags })
+    }
+}
+
+impl Candidate<'_> {
+    fn pending(&self, tag_set: i64, planner: &mut BatchPlanner) -> QueueOutcome {
+        let canonical = self.address.canonical();
+        QueueOutcome::Pending {
+            address: (canonical != self.row.email).then(|| canonical.to_owned()),
+            key_hash: self.address.key_hash(),
+            tag_set,
+            batch: planner.place(tag_set, address_bytes(canonical)),
+        }
+    }
+}
+
+fn ended(state: RowState, code: Code, reason: String) -> QueueOutcome {
+    QueueOutcome::Ended { state, code, reason }
+}
+
+fn sorted(hashes: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut hashes: Vec<i64> = hashes.collect();
+    hashes.sort_unstable();
+    hashes
+}

@@ -1,0 +1,78 @@
+//! What result files are made of: every line of a run and what became of it, in order.
+
+use futures_util::TryStreamExt as _;
+use tokio::sync::mpsc;
+
+use super::{Result, Store, read, write_tx};
+
+/// A row of a file and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct LineOutcome {
+    /// Its line.
+    pub line: i64,
+    /// The state it ended in.
+    pub state: String,
+    /// The stable code, if it has one.
+    pub code: Option<String>,
+    /// Why, in words.
+    pub reason: Option<String>,
+}
+
+impl Store {
+    /// Sends every kept row of a run, in order of line, until the receiver is gone.
+    pub async fn send_outcomes(&self, run_id: i64, to: mpsc::Sender<LineOutcome>) -> Result<()> {
+        read!(self, db => {
+            let mut rows = sqlx::query_as::<_, LineOutcome>(
+                "select line, state, code, reason from (
+                     select q.line, q.state, q.code, q.reason
+                       from batches b join member_queue q on q.batch_id = b.id where b.run_id = $1
+                     union all
+                     select line, state, code, reason from member_queue
+                      where run_id = $1 and batch_id is null)
+                 where line is not null order by line",
+            )
+            .bind(run_id)
+            .fetch(db);
+            while let Some(row) = rows.try_next().await? {
+                if to.send(row).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// One chunk of packed lines of a part, if there is one.
+    pub async fn unkept_chunk(&self, run_id: i64, part: u32, chunk: u32) -> Result<Option<Vec<u8>>> {
+        let lines = read!(self, db => {
+            sqlx::query_scalar("select lines from unkept_lines where run_id = $1 and part = $2 and chunk = $3")
+                .bind(run_id)
+                .bind(i64::from(part))
+                .bind(i64::from(chunk))
+                .fetch_optional(db)
+                .await?
+        });
+        Ok(lines)
+    }
+
+    /// Forgets the packed lines of a run, once its result files tell of them.
+    pub async fn drop_unkept(&self, run_id: i64) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query("delete from unkept_lines where run_id = $1").bind(run_id).execute(&mut *tx).await?;
+        });
+        Ok(())
+    }
+
+    /// Whether a batch of the run is still to be sent or in a request.
+    pub async fn has_work(&self, run_id: i64) -> Result<bool> {
+        let found: bool = read!(self, db => {
+            sqlx::query_scalar(
+                "select exists (select 1 from batches where run_id = $1 and state in ('pending', 'in_flight'))",
+            )
+            .bind(run_id)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(found)
+    }
+}
