@@ -28,10 +28,9 @@ const fn classes() -> [u8; 256] {
     let mut byte = 0_u8;
     while byte < 128 {
         table[byte as usize] = match byte {
-            b'a'..=b'z' => LOCAL | DOMAIN,
+            b'a'..=b'z' | b'-' => LOCAL | DOMAIN,
             b'A'..=b'Z' => LOCAL | DOMAIN | UPPER,
             b'0'..=b'9' => LOCAL | DOMAIN | DIGIT,
-            b'-' => LOCAL | DOMAIN,
             b'!' | b'#'..=b'\'' | b'*' | b'+' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~' => LOCAL,
             _ => 0,
         };
@@ -201,6 +200,7 @@ impl EmailError {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Plain {
     at: usize,
     local_upper: bool,
@@ -426,9 +426,7 @@ mod tests {
     use super::*;
 
     fn canonical(text: &str) -> String {
-        Address::parse(text)
-            .map(|address| address.canonical().to_owned())
-            .unwrap_or_else(|e| panic!("{text}: {e}"))
+        Address::parse(text).expect(text).canonical().to_owned()
     }
 
     #[test]
@@ -492,7 +490,7 @@ mod tests {
         use EmailError as E;
         let label = "a".repeat(64);
         let cases: Vec<(String, E)> = vec![
-            ("".into(), E::Empty),
+            (String::new(), E::Empty),
             (" \u{a0}\u{200b}".into(), E::Empty),
             ("ana".into(), E::NoAt { spelled_out: false }),
             ("ana (at) x.org".into(), E::NoAt { spelled_out: true }),

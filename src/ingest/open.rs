@@ -171,8 +171,12 @@ fn read_identity(path: &Path) -> io::Result<Identity> {
         hash.update(&buffer[..length]);
         size += length as u64;
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Identity { sha256, size, modified })
+    Ok(Identity { sha256: hexadecimal(&hash.finalize()), size, modified })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// When a file was last written; 1970 where the file system does not say.
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_file_cut_off_anywhere_is_corrupt() {
-        let text: String = (0..2000).map(|n| format!("member{n}@example.org\n")).collect();
+        let text = (0..2000).map(|n| format!("member{n}@example.org\n")).collect::<Vec<_>>().concat();
         for whole in [gzip(text.as_bytes()), zstd::encode_all(text.as_bytes(), 1).expect("packed")] {
             for length in [5, whole.len() / 2, whole.len() - 1] {
                 let error = unpack(&whole[..length], 1 << 30).expect_err("cut off");

@@ -40,13 +40,11 @@ pub(crate) fn sniff(head: &[u8], last: bool, given: Option<u8>) -> Sniffed {
     let text = &head[skip..];
     let first_line = if skip > 0 { 2 } else { 1 };
     let sampled = |delimiter| sample(text, last, first_line, Marks { delimiter, line_end });
-    let (delimiter, sample, note) = match given.or(named) {
-        Some(delimiter) => (delimiter, sampled(delimiter), None),
-        None => {
-            let candidates = DELIMITERS.map(|delimiter| (delimiter, sampled(delimiter)));
-            let (delimiter, sample) = best(candidates);
-            (delimiter, sample, Some(format!("the delimiter is taken to be {}", delimiter_name(delimiter))))
-        }
+    let (delimiter, sample, note) = if let Some(delimiter) = given.or(named) {
+        (delimiter, sampled(delimiter), None)
+    } else {
+        let (delimiter, sample) = best(DELIMITERS.map(|delimiter| (delimiter, sampled(delimiter))));
+        (delimiter, sample, Some(format!("the delimiter is taken to be {}", delimiter_name(delimiter))))
     };
     Sniffed { marks: Marks { delimiter, line_end }, sample, skip, first_line, note }
 }
