@@ -2,8 +2,9 @@
 //!
 //! Knows nothing of the configuration file that fills the book.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 /// The id Luma gave a tag, for example `tag-abc123`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,6 +90,51 @@ impl fmt::Display for TagSet {
     }
 }
 
+/// Each distinct set once, under a small number: a million rows rarely want more than a few sets.
+#[derive(Clone, Debug, Default)]
+pub struct TagSets {
+    sets: Vec<Arc<TagSet>>,
+    numbers: HashMap<Arc<TagSet>, u32>,
+}
+
+impl TagSets {
+    /// The number of this set, new or known.
+    pub fn intern(&mut self, set: TagSet) -> u32 {
+        if let Some(number) = self.numbers.get(&set) {
+            return *number;
+        }
+        let number = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
+        let set = Arc::new(set);
+        self.sets.push(Arc::clone(&set));
+        self.numbers.insert(set, number);
+        number
+    }
+
+    /// The set under a number that `intern` gave; the empty set under any other.
+    #[must_use]
+    pub fn get(&self, number: u32) -> &TagSet {
+        static NONE: TagSet = TagSet(Vec::new());
+        usize::try_from(number).ok().and_then(|index| self.sets.get(index)).map_or(&NONE, AsRef::as_ref)
+    }
+
+    /// The sets in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &TagSet> {
+        self.sets.iter().map(AsRef::as_ref)
+    }
+
+    /// How many sets there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// Whether nothing was interned yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+}
+
 /// A tag that is neither a known name nor an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is neither a name in `[tags]` nor a tag id (`tag-...`)")]
@@ -153,6 +199,16 @@ mod tests {
         assert!(!set("tag-1;tag-3").is_subset(&set("tag-1;tag-2")));
         assert!(TagSet::default().is_subset(&TagSet::default()));
         assert_eq!(set("tag-1;tag-3").union(&set("tag-2;tag-3")), set("tag-1;tag-2;tag-3"));
+    }
+
+    #[test]
+    fn equal_sets_share_a_number() {
+        let mut sets = TagSets::default();
+        let first = sets.intern(set("tag-1;tag-2"));
+        let second = sets.intern(TagSet::default());
+        assert_ne!(first, second);
+        assert_eq!(sets.intern(set("tag-1").union(&set("tag-2"))), first);
+        assert_eq!((sets.get(first), sets.len()), (&set("tag-1;tag-2"), 2));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::domain::batch::{BatchPlanner, address_bytes};
 use crate::domain::state::Trigger;
 use crate::domain::tag::{TagBook, TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill, SpillWriter, hash_range, parts_for};
-use crate::ingest::{FileIdentity, ReadOptions, Row, identity, read_members};
+use crate::ingest::{Identity, ReadOptions, Row, identity, modified, read_members};
 use crate::store::{
     BadInput, FileState, InputFile, Intake, LedgerSlice, NewFile, NewRun, PendingRow, RunSource, UnkeptLines,
 };
@@ -90,13 +90,13 @@ impl Engine {
     }
 
     /// The bytes, whose key they are for, and the tags that were asked for with them.
-    fn file_key(&self, taking: &Taking, found: &FileIdentity) -> String {
+    fn file_key(&self, taking: &Taking, found: &Identity) -> String {
         let account = &self.settings.account;
         let again = if taking.again { format!(":{}", self.clock.now()) } else { String::new() };
         format!("{account}:{}:{}{again}", found.sha256, taking.extra_tags)
     }
 
-    async fn survey(&self, taking: &Taking, parts: u32, found: &FileIdentity) -> Result<Survey, EngineError> {
+    async fn survey(&self, taking: &Taking, parts: u32, found: &Identity) -> Result<Survey, EngineError> {
         let (path, extra, found) = (taking.path.clone(), taking.extra_tags.clone(), found.clone());
         let settings = Arc::clone(&self.settings);
         let survey = tokio::task::spawn_blocking(move || {
@@ -120,7 +120,7 @@ impl Engine {
     async fn begin(
         &self,
         taking: &Taking,
-        found: &FileIdentity,
+        found: &Identity,
         key: &str,
         parts: u32,
         survey: &Survey,
@@ -343,8 +343,8 @@ fn read(
     Ok(Survey { spill: writer.finish(), sets, shape: shape.to_string(), invalid, first_invalid })
 }
 
-fn identity_is(path: &Path, found: &FileIdentity) -> bool {
-    std::fs::metadata(path).is_ok_and(|now| now.len() == found.size && now.modified().ok() == found.modified)
+fn identity_is(path: &Path, found: &Identity) -> bool {
+    std::fs::metadata(path).is_ok_and(|now| now.len() == found.size && modified(&now) == found.modified)
 }
 
 /// A file by hand has no result files: of its lines only the duplicates are worth remembering.

@@ -1,2 +1,26 @@
-//! ingest
+//! Files in, member rows or row errors out, in constant memory.
+//!
+//! Takes what people export: packed, in old encodings, with broken quotes and odd headers. Nothing a file
+//! holds can stop the rows around it. Knows no database, no network, no configuration and no runtime.
+
+mod cells;
+mod encoding;
+mod error;
+pub mod folder;
+mod framing;
+mod mapping;
+mod member;
+mod open;
+mod reader;
+mod results;
+mod sniff;
 pub mod spill;
+mod table;
+
+pub use encoding::Encoding;
+pub use error::{Fault, FileError};
+pub use member::{MemberRow, Row, RowError, read_members};
+pub(crate) use open::modified;
+pub use open::{Compression, Identity, identity};
+pub use results::{Counts, Outcome, ResultsError, write_results};
+pub use table::{ReadOptions, Shape};

@@ -1,0 +1,345 @@
+//! The drop folder: which files have arrived whole, and moving them without losing or overwriting one.
+//!
+//! Knows nothing of what is in the files. Time is the caller's; nothing here waits.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::open::modified;
+use crate::clock::Time;
+
+/// What programs call a file that they are still writing.
+const UNFINISHED: [&str; 4] = [".tmp", ".part", ".filepart", ".crdownload"];
+const TAKEN: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
+
+/// The folders of one account's drop folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The folders below `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Makes the folders that are missing.
+    pub fn create(&self) -> io::Result<()> {
+        let done = self.root.join("done");
+        [self.inbox(), self.processing(), done, self.failed()].iter().try_for_each(|dir| create_dir(dir))
+    }
+
+    /// Where people drop member files.
+    #[must_use]
+    pub fn inbox(&self) -> PathBuf {
+        self.root.join("members")
+    }
+
+    /// Where a file stays while it is taken in.
+    #[must_use]
+    pub fn processing(&self) -> PathBuf {
+        self.root.join("processing")
+    }
+
+    /// Where files of a day, as `2026-11-22`, are kept.
+    #[must_use]
+    pub fn done(&self, day: &str) -> PathBuf {
+        self.root.join("done").join(day)
+    }
+
+    /// Where files are kept that could not be read.
+    #[must_use]
+    pub fn failed(&self) -> PathBuf {
+        self.root.join("failed")
+    }
+}
+
+/// What one look at the inbox found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Files that have stood unchanged long enough, by name.
+    pub ready: Vec<PathBuf>,
+    /// How many files may still be growing.
+    pub waiting: usize,
+    /// What will never be taken, and why. Each is named once.
+    pub ignored: Vec<(PathBuf, &'static str)>,
+}
+
+/// Watches one inbox by looking again and again, which works on network shares too.
+#[derive(Debug)]
+pub struct Watch {
+    inbox: PathBuf,
+    seen: HashMap<PathBuf, Seen>,
+    named: HashSet<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    size: u64,
+    modified: Time,
+    since: Time,
+}
+
+/// What a directory entry is to us.
+enum Entry {
+    Unfinished,
+    Ignored(&'static str),
+    Candidate { size: u64, modified: Time },
+}
+
+impl Watch {
+    /// A watch that has seen nothing yet.
+    #[must_use]
+    pub fn new(inbox: impl Into<PathBuf>) -> Self {
+        Self { inbox: inbox.into(), seen: HashMap::new(), named: HashSet::new() }
+    }
+
+    /// Looks once. A file is ready when its size and time of change have stood still for `settle` by our own
+    /// looking: the clock of whoever wrote it proves nothing.
+    pub fn scan(&mut self, now: Time, settle: Duration) -> io::Result<Scan> {
+        let mut scan = Scan::default();
+        let mut seen = HashMap::new();
+        let mut present = HashSet::new();
+        for entry in fs::read_dir(&self.inbox)? {
+            let Ok(entry) = entry else { continue };
+            let path = entry.path();
+            match look(&path) {
+                Entry::Unfinished => {}
+                Entry::Ignored(why) => {
+                    if !self.named.contains(&path) {
+                        scan.ignored.push((path.clone(), why));
+                    }
+                    present.insert(path);
+                }
+                Entry::Candidate { size, modified } => {
+                    let before = self.seen.get(&path);
+                    let unchanged = before.filter(|seen| seen.size == size && seen.modified == modified);
+                    let since = unchanged.map_or(now, |seen| seen.since);
+                    if now.since(since) >= settle {
+                        scan.ready.push(path.clone());
+                    } else {
+                        scan.waiting += 1;
+                    }
+                    seen.insert(path, Seen { size, modified, since });
+                }
+            }
+        }
+        // What has gone is forgotten: the same name may come again with something else in it.
+        self.seen = seen;
+        self.named = present;
+        scan.ready.sort();
+        scan.ignored.sort();
+        Ok(scan)
+    }
+}
+
+fn look(path: &Path) -> Entry {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if name.starts_with('.') || name.starts_with("~$") || UNFINISHED.iter().any(|end| name.ends_with(end)) {
+        return Entry::Unfinished;
+    }
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Entry::Unfinished,
+        Err(_) => return Entry::Ignored("it cannot be looked at"),
+    };
+    if metadata.is_symlink() {
+        return Entry::Ignored("it is a symbolic link");
+    }
+    if !metadata.is_file() {
+        return Entry::Ignored("it is no regular file");
+    }
+    if !TAKEN.iter().any(|end| name.ends_with(end)) {
+        return Entry::Ignored("its name does not end in .csv, .csv.gz or .csv.zst");
+    }
+    match File::open(path) {
+        Ok(_) => Entry::Candidate { size: metadata.len(), modified: modified(&metadata) },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Entry::Unfinished,
+        Err(_) => Entry::Ignored("it cannot be opened; check its permissions"),
+    }
+}
+
+/// Takes a name such as `list.csv.gz` apart into `list` and `.csv.gz`.
+#[must_use]
+pub fn split_name(name: &str) -> (&str, &str) {
+    let lower = name.to_ascii_lowercase();
+    let known = TAKEN.iter().find(|end| lower.ends_with(*end) && lower.len() > end.len());
+    let at = known.map_or_else(|| name.rfind('.').filter(|at| *at > 0), |end| Some(name.len() - end.len()));
+    at.map_or((name, ""), |at| name.split_at(at))
+}
+
+/// Moves a file into a folder, made if it is missing, and says where it went. A name that is taken gets `.2`,
+/// `.3` and so on before its ending; nothing is ever overwritten.
+pub fn move_into(from: &Path, dir: &Path, name: &OsStr) -> io::Result<PathBuf> {
+    create_dir(dir)?;
+    let target = reserve(dir, name)?;
+    let moved = match fs::rename(from, &target) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_over(from, &target),
+        moved => moved,
+    };
+    if let Err(error) = moved {
+        // The reserved name is empty and ours.
+        let _ = fs::remove_file(&target);
+        return Err(error);
+    }
+    sync_dir(dir)?;
+    if let Some(parent) = from.parent().filter(|parent| *parent != dir) {
+        sync_dir(parent)?;
+    }
+    Ok(target)
+}
+
+/// Creates an empty file under the first free name: a rename over it cannot hit anything else.
+fn reserve(dir: &Path, name: &OsStr) -> io::Result<PathBuf> {
+    let text = name.to_string_lossy();
+    let (stem, end) = split_name(&text);
+    for number in 1_u32.. {
+        let target = if number == 1 { dir.join(name) } else { dir.join(format!("{stem}.{number}{end}")) };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target) {
+            Ok(_) => return Ok(target),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The way across devices: whole under a hidden name first, then in its place, then the original goes.
+fn copy_over(from: &Path, target: &Path) -> io::Result<()> {
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(target.file_name().unwrap_or_default());
+    hidden.push(".part");
+    let hidden = target.with_file_name(hidden);
+    let copied = copy(from, &hidden).and_then(|()| fs::rename(&hidden, target));
+    if copied.is_err() {
+        let _ = fs::remove_file(&hidden);
+    }
+    copied?;
+    if let Some(dir) = target.parent() {
+        sync_dir(dir)?;
+    }
+    fs::remove_file(from)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
+}
+
+fn create_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLE: Duration = Duration::from_secs(2);
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(seconds * 1_000_000)
+    }
+
+    fn names(paths: &[PathBuf]) -> Vec<String> {
+        paths.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect()
+    }
+
+    #[test]
+    fn a_file_is_ready_once_it_has_stood_still_under_our_eyes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("list.csv");
+        fs::write(&file, "email\n").expect("written");
+        let mut watch = Watch::new(dir.path());
+        let first = watch.scan(at(100), SETTLE).expect("a scan");
+        assert_eq!((first.ready.len(), first.waiting), (0, 1));
+        fs::write(&file, "email\na@x.org\n").expect("grown");
+        assert_eq!(watch.scan(at(102), SETTLE).expect("a scan").waiting, 1);
+        assert_eq!(watch.scan(at(103), SETTLE).expect("a scan").waiting, 1);
+        assert_eq!(names(&watch.scan(at(104), SETTLE).expect("a scan").ready), ["list.csv"]);
+        fs::remove_file(&file).expect("gone");
+        watch.scan(at(105), SETTLE).expect("a scan");
+        fs::write(&file, "email\na@x.org\n").expect("back");
+        assert_eq!(watch.scan(at(106), SETTLE).expect("a scan").ready.len(), 0);
+    }
+
+    #[test]
+    fn what_is_no_list_is_named_once_and_what_is_unfinished_never() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in [
+            ".hidden.csv",
+            "a.csv.tmp",
+            "b.csv.part",
+            "c.FILEPART",
+            "~$d.csv",
+            "e.csv.crdownload",
+            "f.xlsx",
+            "G.CSV",
+            "h.csv.GZ",
+            "i.csv.zst",
+        ] {
+            fs::write(dir.path().join(name), "x").expect("written");
+        }
+        fs::create_dir(dir.path().join("old.csv")).expect("a folder");
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("link.csv")).expect("a link");
+        let mut watch = Watch::new(dir.path());
+        let scan = watch.scan(at(0), Duration::ZERO).expect("a scan");
+        assert_eq!(names(&scan.ready), ["G.CSV", "h.csv.GZ", "i.csv.zst"]);
+        let ignored: Vec<PathBuf> = scan.ignored.into_iter().map(|(path, _)| path).collect();
+        assert_eq!(names(&ignored), ["f.xlsx", "link.csv", "old.csv"]);
+        assert_eq!(watch.scan(at(1), SETTLE).expect("a scan").ignored, []);
+        assert!(Watch::new(dir.path().join("missing")).scan(at(0), SETTLE).is_err());
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let root = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(root.path());
+        layout.create().expect("folders");
+        let done = layout.done("2026-11-22");
+        for (content, name) in [("1", "list.csv.gz"), ("2", "list.2.csv.gz"), ("3", "list.3.csv.gz")] {
+            let from = layout.inbox().join("list.csv.gz");
+            fs::write(&from, content).expect("written");
+            let target = move_into(&from, &done, OsStr::new("list.csv.gz")).expect("moved");
+            assert_eq!(target, done.join(name));
+            assert_eq!(fs::read_to_string(target).expect("read"), content);
+            assert!(!from.exists());
+        }
+        let missing = move_into(&layout.inbox().join("no.csv"), &layout.failed(), OsStr::new("no.csv"));
+        assert!(missing.is_err() && fs::read_dir(layout.failed()).expect("a folder").next().is_none());
+    }
+
+    #[test]
+    fn a_file_crosses_devices_whole_and_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().expect("a folder");
+        let (from, target) = (root.path().join("a.csv"), root.path().join("b.csv"));
+        fs::write(&from, "email\n").expect("written");
+        fs::write(&target, "").expect("reserved");
+        copy_over(&from, &target).expect("copied");
+        assert_eq!(fs::read_to_string(&target).expect("read"), "email\n");
+        assert_eq!(fs::metadata(&target).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn names_come_apart_before_their_whole_ending() {
+        assert_eq!(split_name("x.csv.gz"), ("x", ".csv.gz"));
+        assert_eq!(split_name("x.v1.CSV"), ("x.v1", ".CSV"));
+        assert_eq!(split_name("x"), ("x", ""));
+        assert_eq!(split_name(".csv"), (".csv", ""));
+        assert_eq!(split_name("x.txt"), ("x", ".txt"));
+    }
+}

@@ -1,0 +1,146 @@
+//! A file whose header is understood: what both the members and the result files are read from.
+
+use std::fmt;
+use std::path::Path;
+
+use super::encoding::Encoding;
+use super::error::Fault;
+use super::framing::Flaw;
+use super::mapping::Mapping;
+use super::open::Compression;
+use super::reader::{Block, Reader};
+use super::sniff::delimiter_name;
+
+/// How to read a file. What is not given is found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The encoding, believed against any mark in the file.
+    pub encoding: Option<Encoding>,
+    /// The delimiter.
+    pub delimiter: Option<u8>,
+    /// The most bytes a packed file may expand to.
+    pub max_expanded: u64,
+    /// The most bytes a cell that we read may hold.
+    pub max_cell: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { encoding: None, delimiter: None, max_expanded: 16 << 30, max_cell: 64 << 10 }
+    }
+}
+
+/// How a file turned out to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How it is packed.
+    pub compression: Compression,
+    /// How its text is encoded.
+    pub encoding: Encoding,
+    /// What stands between cells.
+    pub delimiter: u8,
+    /// The names of the columns; made up where the file has none.
+    pub header: Vec<String>,
+    /// Whether the first line is already a row.
+    pub headerless: bool,
+    /// What was guessed, in words.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.compression != Compression::None {
+            write!(f, "{}, ", self.compression)?;
+        }
+        let header = if self.headerless { ", no header" } else { "" };
+        let columns = if self.header.len() == 1 { "column" } else { "columns" };
+        write!(
+            f,
+            "{}, delimiter {}, {} {columns}{header}",
+            self.encoding,
+            delimiter_name(self.delimiter),
+            self.header.len()
+        )
+    }
+}
+
+/// A reader past its header.
+pub(crate) struct Table {
+    reader: Reader,
+    pub(crate) mapping: Mapping,
+    header_waits: bool,
+}
+
+impl Table {
+    pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self, Fault> {
+        let reader = Reader::open(path, options)?;
+        if let Some((flaw, line, column)) = reader.sample.flaw {
+            return Err(Fault::Header { line, column, reason: describe(flaw).to_owned() });
+        }
+        if reader.sample.rows.is_empty() && reader.sample.any {
+            return Err(Fault::Header { line: 1, column: 1, reason: describe(Flaw::TooLong).to_owned() });
+        }
+        let mapping = Mapping::new(&reader.sample.rows)?;
+        let header_waits = !mapping.headerless;
+        Ok(Self { reader, mapping, header_waits })
+    }
+
+    pub(crate) const fn delimiter(&self) -> u8 {
+        self.reader.delimiter()
+    }
+
+    /// The next rows; nothing at the end of the file.
+    pub(crate) fn next_block(&mut self) -> Result<Option<Block>, Fault> {
+        let mut block = self.reader.next_block()?;
+        if self.header_waits {
+            self.header_waits = false;
+            if let Some(block) = &mut block {
+                let header = block.frames.remove(0);
+                if let Some((flaw, at)) = header.flaw {
+                    let column = column_of(block.record(&header), at);
+                    return Err(Fault::Header {
+                        line: header.line,
+                        column,
+                        reason: describe(flaw).to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(block)
+    }
+
+    /// How the file turned out; its encoding is certain once all of it is read.
+    pub(crate) fn shape(&self) -> Shape {
+        let Mapping { header, headerless, notes, .. } = self.mapping.clone();
+        let encoding = self.reader.encoding();
+        let guessed =
+            (encoding == Encoding::Windows1252).then(|| format!("the encoding is read as {encoding}"));
+        Shape {
+            compression: self.reader.compression(),
+            encoding,
+            delimiter: self.delimiter(),
+            header,
+            headerless,
+            notes: self.reader.note.iter().cloned().chain(guessed).chain(notes).collect(),
+        }
+    }
+}
+
+/// The character, from 1, that begins at a byte of a record. Line ends inside a record count like any other.
+pub(crate) fn column_of(record: &str, at: usize) -> u64 {
+    record.char_indices().take_while(|(index, _)| *index < at).count() as u64 + 1
+}
+
+/// What is wrong with a record, in words.
+pub(crate) const fn describe(flaw: Flaw) -> &'static str {
+    match flaw {
+        Flaw::QuoteOpen => "a quote opens here and never closes",
+        Flaw::AfterQuote => "text follows a closing quote; a quote inside a cell must be doubled",
+        Flaw::Columns => {
+            "a quote opens here, and the lines up to its closing one do not have the header's columns"
+        }
+        Flaw::TooLong => "the record is longer than 4 MiB",
+        Flaw::Nul => "the row holds a NUL byte",
+        Flaw::Encoding => "the row holds bytes that are no text in the file's encoding",
+    }
+}
