@@ -8,6 +8,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::args::{Global, InitArgs};
+use super::exit::Exit;
+use super::out;
 
 const FILE: &str = "lumasync.toml";
 const FOLDERS: [&str; 5] = ["drop", "drop/members", "drop/processing", "drop/done", "drop/failed"];
@@ -36,6 +41,22 @@ path = "drop"
 # vip = "tag-abc123"
 # press = "tag-def456"
 "#;
+
+/// The command.
+pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Exit> {
+    let written = init(&args.dir)?;
+    let lines = || {
+        let mut text = String::from("wrote:\n");
+        for path in &written {
+            text.push_str(&format!("  {}\n", path.display()));
+        }
+        text.push_str("next: put your key into LUMA_API_KEY, then `lumasync check --connect`\n");
+        text
+    };
+    let paths = || json!({ "written": written.iter().map(|path| path.display().to_string()).collect::<Vec<_>>() });
+    out::result(global.output, lines, paths)?;
+    Ok(Exit::Ok)
+}
 
 /// Writes the configuration and the folders into `dir`, for their owner alone, and says what it wrote.
 pub fn init(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -1,7 +1,74 @@
-//! cli
+//! The command line: one file per command, data to stdout, talk to stderr.
+//!
+//! Reads the configuration, builds the engine, shows what it did. Decides nothing about rows.
+
+mod args;
+mod check;
+mod completions;
+mod context;
+mod db;
+mod exit;
+mod explain;
 pub mod init;
-/// Runs the command line.
+mod out;
+mod progress;
+mod rejects;
+mod retry;
+mod run;
+mod runs;
+mod sandbox;
+mod signals;
+mod status;
+mod summary;
+mod sync;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command, DbCommand, RunsCommand};
+use exit::Exit;
+
+/// Runs the command that the arguments name.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; all else is a mistake.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let result = crate::telemetry::init(cli.global.log_format, &cli.global.log_level)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| tokio::runtime::Runtime::new().map_err(anyhow::Error::from))
+        .and_then(|runtime| runtime.block_on(dispatch(&cli)));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if out::is_broken_pipe(&error) => Exit::Ok.into(),
+        Err(error) => {
+            out::talk(&explain::explain(&error));
+            Exit::of(&error).into()
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Init(args) => init::run(global, args),
+        Command::Check(args) => check::run(global, args).await,
+        Command::Run(args) => run::run(global, args).await,
+        Command::Sync(args) => sync::run(global, args).await,
+        Command::Status => status::run(global).await,
+        Command::Runs { command: RunsCommand::List { limit } } => runs::list(global, *limit).await,
+        Command::Runs { command: RunsCommand::Show { id } } => runs::show(global, *id).await,
+        Command::Rejects(args) => rejects::run(global, args).await,
+        Command::Retry(args) => retry::run(global, args).await,
+        Command::Db { command: DbCommand::Migrate } => db::migrate(global).await,
+        Command::Sandbox(args) => sandbox::run(global, args).await,
+        Command::Completions { shell } => completions::run(*shell),
+    }
 }

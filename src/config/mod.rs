@@ -26,6 +26,11 @@ pub use types::{
 use crate::domain::tag::TagBook;
 use reader::Reader;
 
+/// Reads a duration as the configuration writes it: `250ms`, `30s`, `1h30m`.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    values::duration(text).map_err(|wrong| wrong.hint)
+}
+
 /// Everything that can be set, read and found sound. Its Debug text shows no key.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -223,3 +223,30 @@ fn of_line(line: UnkeptLine) -> (u64, Outcome) {
     };
     (line.line, Outcome { good: true, code: Cow::Borrowed(code), reason })
 }
+
+impl Engine {
+    /// The first duplicates of a run as (line, line of the twin), where they are still known.
+    pub async fn first_duplicates(
+        store: &Store,
+        run_id: i64,
+        limit: usize,
+    ) -> Result<Vec<(u64, u64)>, EngineError> {
+        let Some(file) = store.file_of_run(run_id).await? else { return Ok(Vec::new()) };
+        let (to, mut lines) = mpsc::channel(IN_TRANSIT);
+        let sender = {
+            let store = store.clone();
+            tokio::spawn(async move { send_unkept(&store, run_id, file.parts, to).await })
+        };
+        let mut found = Vec::new();
+        while found.len() < limit {
+            match lines.recv().await {
+                Some(line) if line.twin > 0 => found.push((line.line, line.twin)),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        drop(lines);
+        sender.await??;
+        Ok(found)
+    }
+}

@@ -12,13 +12,8 @@ pub enum EngineError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file cannot be taken in.
-    #[error("cannot take in `{path}`")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: FileError,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file was written to while it was read.
     #[error("`{path}` changed while it was read\nhint: wait until it is complete, then try again")]
     Changed {
@@ -76,7 +71,7 @@ impl EngineError {
         match self {
             Self::Store(error) => error.is_passing() || matches!(error, StoreError::Lost { .. }),
             Self::Unreachable(_) | Self::Changed { .. } => true,
-            Self::File { .. }
+            Self::File(_)
             | Self::Refused { .. }
             | Self::Io { .. }
             | Self::KeyRefused(_)

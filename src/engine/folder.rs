@@ -153,7 +153,7 @@ impl Engine {
                 put_away(&path, &dir, &name, &note)?;
                 Ok(None)
             }
-            Err(error @ (EngineError::File { .. } | EngineError::Refused { .. })) => {
+            Err(error @ (EngineError::File(_) | EngineError::Refused { .. })) => {
                 folder.names.remove(&path);
                 let reason = chain(&error);
                 tracing::error!(file = name, %reason, "a file cannot be taken in; it is in the folder `failed`");

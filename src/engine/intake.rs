@@ -70,9 +70,7 @@ impl Engine {
     /// Takes in a file: all of it, what is left of it, or nothing where the same bytes were taken before.
     pub async fn take_file(&self, taking: &Taking, stop: &Stop) -> Result<Taken, EngineError> {
         let path = taking.path.clone();
-        let found = tokio::task::spawn_blocking(move || identity(&path))
-            .await?
-            .map_err(|source| EngineError::File { path: taking.path.clone(), source })?;
+        let found = tokio::task::spawn_blocking(move || identity(&path)).await??;
         let key = self.file_key(taking, &found);
         let known = self.store.file_by_identity(&key).await?;
         if let Some(file) = known.as_ref().filter(|file| file.state != FileState::Taking) {
@@ -84,7 +82,6 @@ impl Engine {
         if file.state == FileState::Taking {
             self.take_parts(&file, taking.source, survey, stop).await?;
         }
-        self.store.start_run(file.run_id).await?;
         let file = self.store.file_by_identity(&key).await?.unwrap_or(file);
         Ok(Taken::Now(file))
     }
@@ -324,7 +321,7 @@ fn read(
             Err(error) => {
                 invalid += 1;
                 first_invalid.get_or_insert_with(|| (row.line, error.reason.clone()));
-                writer.push_bad(row.line, error.code, &error.email, &error.reason)
+                writer.push_bad(row.line, error.code, error.email.as_deref().unwrap_or_default(), &error.reason)
             }
         };
         match pushed {
@@ -335,8 +332,7 @@ fn read(
             }
         }
     };
-    let shape = read_members(path, options, tags, extra, &mut sets, sink)
-        .map_err(|source| EngineError::File { path: path.to_owned(), source })?;
+    let shape = read_members(path, options, tags, extra, &mut sets, sink)?;
     if let Some(error) = failed {
         return Err(EngineError::io("put rows aside in", spill_dir)(error));
     }

@@ -171,6 +171,19 @@ impl Engine {
         &self.store
     }
 
+    /// The drop folder, if there is one.
+    #[must_use]
+    pub fn folder_settings(&self) -> Option<&FolderSettings> {
+        self.settings.folder.as_ref()
+    }
+
+    /// Keeps the worker's lease alive in the background until aborted.
+    #[must_use]
+    pub fn spawn_keep_alive(&self, stop: &Stop) -> tokio::task::JoinHandle<()> {
+        let (engine, stop) = (self.clone(), stop.clone());
+        tokio::spawn(async move { engine.keep_alive(&stop).await })
+    }
+
     /// Ends the worker; its claims, if any are left, are free at once.
     pub async fn end(&self) -> Result<(), EngineError> {
         self.store.end_worker(self.worker_id, self.clock.now(), None).await?;

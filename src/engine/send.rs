@@ -44,7 +44,7 @@ impl Engine {
             now: self.clock.now(),
         });
         let decision = if self.settings.is_service { self.wait_out(decision) } else { decision };
-        self.report(&batch, &reply, &decision);
+        self.tell(&batch, &reply, &decision);
         let halt = decision.halt.as_ref().map(|(cause, reason)| format!("{reason} ({})", cause.hint()));
         let settled = Settled {
             status: reply.status,
@@ -113,7 +113,7 @@ impl Engine {
         Ok(())
     }
 
-    fn report(&self, batch: &ClaimedBatch, reply: &Reply, decision: &Decision) {
+    fn tell(&self, batch: &ClaimedBatch, reply: &Reply, decision: &Decision) {
         let (id, run, rows) = (batch.id, batch.run_id, batch.recipients.len());
         let verdict = reply.verdict.as_str();
         Progress::add(&self.progress.requests, 1);

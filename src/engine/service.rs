@@ -17,10 +17,7 @@ impl Engine {
             Ok(_) | Err(EngineError::Stopped) => {}
             Err(error) => return Err(error),
         }
-        let keep_alive = {
-            let (engine, stop) = (self.clone(), stop.clone());
-            tokio::spawn(async move { engine.keep_alive(&stop).await })
-        };
+        let keep_alive = self.spawn_keep_alive(stop);
         let (folder, queue, tidy, drain) = tokio::join!(
             self.watch_folder(stop),
             self.watch_queue(stop),

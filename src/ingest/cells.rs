@@ -95,7 +95,8 @@ const fn is_risky(first: char) -> bool {
 }
 
 /// A cell as it goes into a file that people open in spreadsheets.
-pub(crate) fn neutralise(cell: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn neutralise(cell: &str) -> Cow<'_, str> {
     if cell.starts_with(is_risky) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 

@@ -17,6 +17,7 @@ mod sniff;
 pub mod spill;
 mod table;
 
+pub use cells::neutralise;
 pub use encoding::Encoding;
 pub use error::{Fault, FileError};
 pub use member::{MemberRow, Row, RowError, read_members};

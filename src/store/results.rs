@@ -63,6 +63,20 @@ impl Store {
         Ok(())
     }
 
+    /// Rows of the run that are still to be sent or in a request.
+    pub async fn rows_to_send(&self, run_id: i64) -> Result<u64> {
+        let rows: i64 = read!(self, db => {
+            sqlx::query_scalar(
+                "select coalesce(sum(row_count), 0) from batches
+                  where run_id = $1 and state in ('pending', 'in_flight')",
+            )
+            .bind(run_id)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(rows.unsigned_abs())
+    }
+
     /// Whether a batch of the run is still to be sent or in a request.
     pub async fn has_work(&self, run_id: i64) -> Result<bool> {
         let found: bool = read!(self, db => {

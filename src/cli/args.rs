@@ -1,0 +1,229 @@
+//! What can be typed: commands and flags, with the words of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::telemetry::Format;
+
+/// Keeps a Luma audience in step with your own member lists.
+#[derive(Debug, Parser)]
+#[command(name = "lumasync", version, about, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The configuration file [default: lumasync.toml, else /etc/lumasync/lumasync.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "LUMASYNC_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Override one key of the configuration, for example `--set batch.max_rows=100`
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// How logs are written
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(super) log_format: Format,
+    /// How much is logged: error, warn, info, debug, trace, or directives
+    #[arg(long, global = true, default_value = "warn", value_name = "LEVEL", env = "LUMASYNC_LOG")]
+    pub(super) log_level: String,
+    /// How results are written
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(super) output: Output,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a commented configuration and the folders
+    Init(InitArgs),
+    /// Check the configuration; with --connect the database, the folders and the API key too
+    Check(CheckArgs),
+    /// Run the service: drop folder, queue, sending; stops cleanly on SIGTERM
+    Run(RunArgs),
+    /// One pass now, to the end, with progress
+    Sync(SyncArgs),
+    /// Health at a glance: queue depth, last runs, quota
+    Status,
+    /// The history of runs
+    Runs {
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
+    /// A run's bad rows, as a file that can be mended and dropped back in
+    Rejects(RejectsArgs),
+    /// Bring failed work back to pending
+    Retry(RetryArgs),
+    /// The database itself
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// A local Luma, for rehearsals and tests
+    Sandbox(SandboxArgs),
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Where to
+    #[arg(default_value = ".")]
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Also open the database and the folders, and ask Luma whom the key belongs to
+    #[arg(long)]
+    pub(super) connect: bool,
+}
+
+/// The built-in Luma in place of the configured one.
+#[derive(Debug, Args)]
+pub(super) struct SandboxChoice {
+    /// Use the built-in Luma instead of the configured one
+    #[arg(long)]
+    pub(super) sandbox: bool,
+    /// Let the built-in Luma fail, for example `500@5%,reset-after@3`
+    #[arg(long, value_name = "SPEC", requires = "sandbox")]
+    pub(super) fault: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) sandbox: SandboxChoice,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    /// Files to take in; none means the drop folder, the queue and whatever is left over
+    pub(super) files: Vec<PathBuf>,
+    /// A tag for every row of the files: a name of [tags] or an id
+    #[arg(long = "tag", value_name = "TAG", requires = "files")]
+    pub(super) tags: Vec<String>,
+    /// Take the files in though the same bytes were taken in before
+    #[arg(long, requires = "files")]
+    pub(super) again: bool,
+    #[command(flatten)]
+    pub(super) sandbox: SandboxChoice,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// The last runs, newest first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run: counts, and errors grouped by cause with first lines
+    Show {
+        /// Its number
+        id: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RejectsArgs {
+    /// The run
+    pub(super) run: i64,
+    /// How the rows are written
+    #[arg(long, value_enum, default_value = "csv")]
+    pub(super) format: RejectsFormat,
+}
+
+/// How bad rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RejectsFormat {
+    /// The columns of the file they came from, and why.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetryArgs {
+    /// Only this run; also lets a run go on that was stopped
+    #[arg(long, value_name = "ID")]
+    pub(super) run: Option<i64>,
+    /// Only rows with this outcome code
+    #[arg(long)]
+    pub(super) code: Option<String>,
+    /// Only say what would be retried
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Bring the tables up to date
+    Migrate,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// Where to listen; only this machine's own addresses are allowed
+    #[arg(long, default_value = "127.0.0.1:8765", value_name = "ADDRESS")]
+    pub(super) listen: std::net::SocketAddr,
+    /// The key it asks for
+    #[arg(long, default_value = "sandbox-key")]
+    pub(super) key: String,
+    /// Requests it allows in a window
+    #[arg(long, default_value_t = 200, conflicts_with = "no_limit")]
+    pub(super) requests: u32,
+    /// The length of the window
+    #[arg(long, default_value = "60s", value_parser = parse_duration)]
+    pub(super) window: std::time::Duration,
+    /// How long it blocks after an overrun
+    #[arg(long, default_value = "60s", value_parser = parse_duration)]
+    pub(super) block: std::time::Duration,
+    /// Allow any number of requests
+    #[arg(long)]
+    pub(super) no_limit: bool,
+    /// How it fails, for example `429@10,500@5%,reset-after@3,slow=2s,html,reject=bad@example.org`
+    #[arg(long, value_name = "SPEC")]
+    pub(super) fault: Vec<String>,
+    /// The only tag ids it knows; any other is refused [default: every id is known]
+    #[arg(long = "tag", value_name = "ID")]
+    pub(super) tags: Vec<String>,
+    /// What it does with addresses that are none
+    #[arg(long, value_enum, default_value = "drop")]
+    pub(super) malformed: MalformedChoice,
+    /// The largest body it takes, in bytes
+    #[arg(long, default_value_t = 8 * 1024 * 1024, value_name = "BYTES")]
+    pub(super) max_body: usize,
+    /// What its chance begins with
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+}
+
+/// What the sandbox does with addresses that are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum MalformedChoice {
+    /// Answers well and does not store them.
+    Drop,
+    /// Refuses the request and names them.
+    Reject,
+}
+
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::config::parse_duration(text)
+}

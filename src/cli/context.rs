@@ -1,0 +1,183 @@
+//! From flags to a configuration, a database and an engine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::args::{Global, SandboxChoice};
+use super::out;
+use crate::clock::Clock;
+use crate::config::{self, Config, Sources};
+use crate::domain::batch::BatchLimits;
+use crate::domain::retry::RetryPolicy;
+use crate::engine::{Engine, FolderSettings, MAIN_ACCOUNT, Settings};
+use crate::ingest::{Encoding, ReadOptions};
+use crate::luma::{Client, ClientOptions, Throttle};
+use crate::sandbox::{Limit, Options, Sandbox};
+use crate::store::{Allowance, Store};
+
+/// What a command needs of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Everything, the key too.
+    Luma,
+    /// The database alone.
+    Database,
+    /// Whatever the built-in Luma does not bring.
+    Sandbox,
+}
+
+/// Reads the configuration; its warnings go to stderr.
+pub(super) fn load(global: &Global, need: Need) -> anyhow::Result<Config> {
+    let config = Config::load(&sources(global, need)?)?;
+    for warning in &config.warnings {
+        out::talk(&format!("warning: {warning}"));
+    }
+    Ok(config)
+}
+
+/// Where the configuration is read from.
+pub(super) fn sources(global: &Global, need: Need) -> anyhow::Result<Sources> {
+    let mut sources = Sources::from_process();
+    sources.file.clone_from(&global.config);
+    sources.luma_required = need == Need::Luma;
+    sources.quickstart = need == Need::Sandbox;
+    for set in &global.set {
+        let (key, value) = set.split_once('=').with_context(|| format!("`--set {set}` has no `=`"))?;
+        sources.overrides.push((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok(sources)
+}
+
+/// Opens the database of the configuration.
+pub(super) async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let path = &config.database.path;
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
+    }
+    Ok(Store::open_sqlite(path).await?)
+}
+
+/// An engine, the database it works on, and the built-in Luma where it was asked for.
+pub(super) struct Workshop {
+    pub(super) engine: Engine,
+    pub(super) store: Store,
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+impl Workshop {
+    /// Builds everything for `run` (a service) or `sync`.
+    pub(super) async fn open(global: &Global, choice: &SandboxChoice, is_service: bool) -> anyhow::Result<Self> {
+        let need = if choice.sandbox { Need::Sandbox } else { Need::Luma };
+        let mut config = load(global, need)?;
+        let clock = Clock::system();
+        let sandbox = if choice.sandbox { Some(start_sandbox(&mut config, choice, &clock).await?) } else { None };
+        let store = open_store(&config).await?;
+        let client = client(&config, &clock)?;
+        let per_second = std::num::NonZeroU32::new(config.luma.rate_limit.per_second);
+        let throttle = Throttle::new(per_second.unwrap_or(std::num::NonZeroU32::MIN));
+        let settings = settings(&config, is_service);
+        let seed = clock.now().as_micros().unsigned_abs();
+        let engine = Engine::start(store.clone(), client, clock.clone(), settings, throttle, seed).await?;
+        Ok(Self { engine, store, config, clock, sandbox })
+    }
+
+    /// Lets everything go, in order.
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        let ended = self.engine.end().await;
+        self.store.close().await;
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+        Ok(ended?)
+    }
+}
+
+/// A client for the configured key.
+pub(super) fn client(config: &Config, clock: &Clock) -> anyhow::Result<Client> {
+    let options = ClientOptions {
+        base_url: config.luma.base_url.clone(),
+        api_key: config.luma.api_key.clone(),
+        timeout: config.luma.timeout,
+        connect_timeout: config.luma.connect_timeout,
+    };
+    Ok(Client::new(&options, clock.clone())?)
+}
+
+async fn start_sandbox(
+    config: &mut Config,
+    choice: &SandboxChoice,
+    clock: &Clock,
+) -> anyhow::Result<Sandbox> {
+    let rate = config.luma.rate_limit;
+    let mut options = Options {
+        limit: Some(Limit { requests: rate.requests, window: rate.window, block: rate.window }),
+        ..Options::default()
+    };
+    if let Some(spec) = &choice.fault {
+        options.faults = spec.parse()?;
+    }
+    config.luma.api_key = options.key.clone().into();
+    let sandbox = Sandbox::start(options, clock.clone()).await?;
+    config.luma.base_url = sandbox.url().parse().context("the sandbox has no address")?;
+    Ok(sandbox)
+}
+
+/// What the engine is told of the configuration.
+pub(super) fn settings(config: &Config, is_service: bool) -> Settings {
+    let rate = config.luma.rate_limit;
+    let database_dir = config.database.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    Settings {
+        account: MAIN_ACCOUNT.to_owned(),
+        limits: BatchLimits {
+            max_rows: config.batch.max_rows,
+            max_bytes: usize::try_from(config.batch.max_bytes).unwrap_or(usize::MAX),
+        },
+        retry: RetryPolicy {
+            max_attempts: config.retry.max_attempts,
+            initial_backoff: config.retry.initial_backoff,
+            max_backoff: config.retry.max_backoff,
+        },
+        allowance: Allowance { requests: rate.requests - rate.reserve, window: rate.window + headroom(rate.window) },
+        max_in_flight: config.luma.max_in_flight,
+        max_wait: config.batch.max_wait,
+        queue_rows: config.queue.max_rows,
+        queue_poll: config.queue.poll,
+        lease: config.worker.lease,
+        grace: config.shutdown.grace,
+        tags: config.tags.clone(),
+        read: read_options(config),
+        refuse_files: config.folder.on_error == config::OnError::Refuse,
+        spill_dir: database_dir.map_or_else(|| PathBuf::from("."), Path::to_owned),
+        folder: config.folder.path.as_ref().map(|root| FolderSettings {
+            root: root.clone(),
+            settle: config.folder.settle,
+            poll: config.folder.poll,
+        }),
+        is_service,
+    }
+}
+
+/// Requests arrive a little later than they leave, and not all by the same: that much the window is
+/// stretched.
+fn headroom(window: Duration) -> Duration {
+    (window / 100).max(Duration::from_millis(100))
+}
+
+/// How the configuration wants files read.
+pub(super) fn read_options(config: &Config) -> ReadOptions {
+    ReadOptions {
+        encoding: config.folder.encoding.map(|encoding| match encoding {
+            config::Encoding::Utf8 => Encoding::Utf8,
+            config::Encoding::Utf16Le => Encoding::Utf16Le,
+            config::Encoding::Utf16Be => Encoding::Utf16Be,
+            config::Encoding::Windows1252 => Encoding::Windows1252,
+        }),
+        delimiter: config.folder.delimiter,
+        max_expanded: config.folder.max_expanded,
+        ..ReadOptions::default()
+    }
+}

@@ -1,0 +1,36 @@
+//! An error in words: the thing, the chain of causes, then what to do.
+
+use crate::ingest::FileError;
+
+const HINT: &str = "\nhint: ";
+
+/// The text for an error that ended a command.
+pub(super) fn explain(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut hints: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let full = cause.to_string();
+        if cause.is::<crate::config::ConfigError>() {
+            // A list of problems, each with its own hint.
+            return format!("error: {full}");
+        }
+        let (text, hint) = full.split_once(HINT).unwrap_or((&full, ""));
+        // A transparent layer says what the next one says.
+        if parts.last().is_none_or(|last| last != text) {
+            parts.push(text.to_owned());
+        }
+        let said = cause.downcast_ref::<FileError>().and_then(FileError::hint);
+        hints.extend(said.map(|hint| hint.into_owned()));
+        if !hint.is_empty() {
+            hints.push(hint.to_owned());
+        }
+    }
+    hints.dedup();
+    let hints: String = hints.iter().map(|hint| format!("{HINT}{hint}")).collect();
+    format!("error: {}{hints}", parts.join(": "))
+}
+
+/// The text for an error beside which work goes on.
+pub(super) fn explain_std(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    explain(&anyhow::Error::new(error))
+}

@@ -1,0 +1,116 @@
+//! What goes on during a pass: a bar where stderr is a terminal, a plain line now and then elsewhere.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::out;
+use crate::clock::{Clock, Time};
+use crate::engine::Progress;
+
+const TICK: Duration = Duration::from_millis(200);
+const PLAIN_LINE: Duration = Duration::from_secs(5);
+
+/// What the time left is reckoned from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Rows a request carries at most.
+    pub(super) rows_per_request: usize,
+    /// Requests allowed in a window.
+    pub(super) requests: u32,
+    /// The window.
+    pub(super) window: Duration,
+}
+
+/// Shows the progress of sending `total` rows for as long as `work` goes on.
+pub(super) async fn show<T>(
+    progress: Arc<Progress>,
+    total: u64,
+    pace: Pace,
+    clock: &Clock,
+    work: impl Future<Output = T>,
+) -> T {
+    let start = clock.now();
+    let settled_before = progress.settled.load(Ordering::Relaxed);
+    let requests_before = progress.requests.load(Ordering::Relaxed);
+    let bar = std::io::stderr().is_terminal().then(|| bar(total));
+    let mut last_line = start;
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                if let Some(bar) = bar {
+                    bar.finish_and_clear();
+                }
+                return done;
+            }
+            () = clock.sleep(TICK) => {}
+        }
+        let now = clock.now();
+        let rows = progress.settled.load(Ordering::Relaxed) - settled_before;
+        let requests = progress.requests.load(Ordering::Relaxed) - requests_before;
+        let line = line(rows, total, requests, now.since(start), pace, wait(&progress, now));
+        match &bar {
+            Some(bar) => {
+                bar.set_position(rows);
+                bar.set_message(line);
+            }
+            None if now.since(last_line) >= PLAIN_LINE => {
+                last_line = now;
+                out::talk(&format!("{rows} of {total} rows, {line}"));
+            }
+            None => {}
+        }
+    }
+}
+
+fn bar(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows  {msg}");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn wait(progress: &Progress, now: Time) -> Option<String> {
+    let (until, why) = progress.waiting()?;
+    let left = until.since(now).as_secs();
+    // Shorter pauses are the ordinary pace.
+    (left > 0).then(|| format!("waiting {left} s for {why}"))
+}
+
+fn line(rows: u64, total: u64, requests: u64, spent: Duration, pace: Pace, wait: Option<String>) -> String {
+    let rate = if spent.is_zero() { 0.0 } else { rows as f64 / spent.as_secs_f64() };
+    let left = left_at_limit(total.saturating_sub(rows), pace);
+    let wait = wait.map(|wait| format!(", {wait}")).unwrap_or_default();
+    format!("{requests} requests, {rate:.0} rows/s, {} left at the limit{wait}", short(left))
+}
+
+/// Whole windows that the requests still to come fill.
+fn left_at_limit(rows: u64, pace: Pace) -> Duration {
+    let requests = rows.div_ceil(pace.rows_per_request.max(1) as u64);
+    let windows = requests / u64::from(pace.requests.max(1));
+    pace.window.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX))
+}
+
+fn short(time: Duration) -> String {
+    let secs = time.as_secs();
+    match secs {
+        0..=99 => format!("{secs} s"),
+        100..=5_999 => format!("{} min", secs.div_ceil(60)),
+        _ => format!("{} h", secs.div_ceil(3_600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_that_of_whole_windows() {
+        let pace = Pace { rows_per_request: 500, requests: 195, window: Duration::from_mins(1) };
+        assert_eq!(left_at_limit(10_000, pace), Duration::ZERO);
+        assert_eq!(left_at_limit(1_000_000, pace), Duration::from_mins(10));
+        assert_eq!((short(Duration::from_secs(59)), short(Duration::from_mins(10))), ("59 s".into(), "10 min".into()));
+    }
+}

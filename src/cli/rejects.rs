@@ -1,0 +1,105 @@
+//! `lumasync rejects RUN`: a run's bad rows, as a file that can be mended and dropped back in.
+
+use std::borrow::Cow;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::args::{Global, RejectsArgs, RejectsFormat};
+use super::context::{Need, load, open_store, read_options};
+use super::exit::Exit;
+use super::out;
+use crate::ingest::{Outcome, ReadOptions, identity, neutralise, write_results};
+use crate::store::{BadRow, InputFile, Store, StoreError};
+
+/// Rows read from the database at a time.
+const PAGE: u32 = 2_000;
+
+/// The command.
+pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<Exit> {
+    let config = load(global, Need::Database)?;
+    let store = open_store(&config).await?;
+    let known = store.run(args.run).await?;
+    known.with_context(|| format!("there is no run `{}`\nhint: `lumasync runs list` shows the last ones", args.run))?;
+    let file = store.file_of_run(args.run).await?;
+    let (to, rows) = mpsc::channel(PAGE as usize);
+    let sender = {
+        let (store, run) = (store.clone(), args.run);
+        tokio::spawn(async move { send_bad_rows(&store, run, to).await })
+    };
+    let (format, options) = (args.format, read_options(&config));
+    let written =
+        tokio::task::spawn_blocking(move || write(format, file.as_ref(), &options, rows)).await?;
+    sender.await??;
+    store.close().await;
+    written?;
+    Ok(Exit::Ok)
+}
+
+async fn send_bad_rows(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> Result<(), StoreError> {
+    let mut after = (-1, -1);
+    loop {
+        let page = store.bad_rows(run, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = (last.line.unwrap_or(0), last.id);
+        for row in page {
+            if to.send(row).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn write(
+    format: RejectsFormat,
+    file: Option<&InputFile>,
+    options: &ReadOptions,
+    mut rows: mpsc::Receiver<BadRow>,
+) -> anyhow::Result<()> {
+    let rows = std::iter::from_fn(|| rows.blocking_recv());
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    match (format, file.and_then(source)) {
+        (RejectsFormat::Jsonl, _) => {
+            for row in rows {
+                let line = json!({
+                    "line": row.line, "id": row.id, "email": row.email, "name": row.name, "tags": row.tags,
+                    "state": row.state, "code": row.code, "reason": row.reason,
+                });
+                writeln!(stdout, "{line}")?;
+            }
+        }
+        (RejectsFormat::Csv, Some(path)) => {
+            let outcomes = rows.map(|row| {
+                let outcome = Outcome { good: false, code: Cow::Owned(row.code), reason: row.reason };
+                (row.line.unwrap_or_default().unsigned_abs(), outcome)
+            });
+            write_results(&path, options, outcomes, None, Some(&mut stdout))?;
+        }
+        (RejectsFormat::Csv, None) => {
+            if file.is_some() {
+                out::talk("the file is gone or was changed; the rows have the columns that are on record");
+            }
+            let mut csv = csv::Writer::from_writer(&mut stdout);
+            csv.write_record(["email", "name", "tags", "_row", "_code", "_reason"])?;
+            for row in rows {
+                let place = row.line.unwrap_or(row.id).to_string();
+                let (name, tags) = (row.name.unwrap_or_default(), row.tags.unwrap_or_default());
+                csv.write_record(
+                    [&row.email, &name, &tags, &place, &row.code, &row.reason].map(|cell| neutralise(cell).into_owned()),
+                )?;
+            }
+            csv.flush()?;
+        }
+    }
+    stdout.flush()?;
+    Ok(())
+}
+
+/// The file the rows came from, if it still holds the same bytes.
+fn source(file: &InputFile) -> Option<PathBuf> {
+    let path = PathBuf::from(&file.path);
+    identity(&path).is_ok_and(|found| found.sha256 == file.sha256).then_some(path)
+}

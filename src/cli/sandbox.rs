@@ -1,0 +1,53 @@
+//! `lumasync sandbox`: a local Luma until it is stopped.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::args::{Global, MalformedChoice, SandboxArgs};
+use super::exit::Exit;
+use super::out;
+use super::signals::Signals;
+use crate::clock::Clock;
+use crate::sandbox::{Limit, Malformed, Options, Sandbox};
+
+/// The command.
+pub(super) async fn run(global: &Global, args: &SandboxArgs) -> anyhow::Result<Exit> {
+    let clock = Clock::system();
+    let (signals, stop) = Signals::listen(Duration::from_secs(1), clock.clone())?;
+    let sandbox = Sandbox::start(options(args)?, clock).await?;
+    let url = sandbox.url();
+    out::result(
+        global.output,
+        || {
+            format!(
+                "a local Luma listens on {url}\n  to use it:  LUMASYNC__LUMA__DIALECT=beta-2021 \
+                 LUMASYNC__LUMA__BASE_URL={url} LUMASYNC__LUMA__API_KEY=env:LUMA_API_KEY LUMA_API_KEY={key}\n  \
+                 what it holds:  {url}/sandbox/state",
+                key = args.key,
+            )
+        },
+        || json!({ "url": url, "key": args.key, "state": format!("{url}/sandbox/state") }),
+    )?;
+    stop.requested().await;
+    sandbox.stop().await;
+    Ok(signals.exit().unwrap_or(Exit::Ok))
+}
+
+fn options(args: &SandboxArgs) -> anyhow::Result<Options> {
+    let limit = Limit { requests: args.requests, window: args.window, block: args.block };
+    Ok(Options {
+        listen: args.listen,
+        key: args.key.clone(),
+        limit: (!args.no_limit).then_some(limit),
+        faults: args.fault.join(",").parse().context("cannot read `--fault`")?,
+        known_tags: args.tags.clone(),
+        malformed: match args.malformed {
+            MalformedChoice::Drop => Malformed::Drop,
+            MalformedChoice::Reject => Malformed::Reject,
+        },
+        max_body: args.max_body,
+        seed: args.seed,
+    })
+}

@@ -1,0 +1,245 @@
+//! `lumasync sync`: one pass now, to the end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::{Global, SyncArgs};
+use super::context::Workshop;
+use super::exit::Exit;
+use super::explain::explain_std;
+use super::out;
+use super::progress::{Pace, show};
+use super::signals::Signals;
+use super::summary::Summary;
+use crate::domain::state::RunStatus;
+use crate::domain::tag::TagSet;
+use crate::engine::{DrainEnd, DropFolder, EngineError, Stop, Taken, Taking};
+use crate::store::{FileState, RunSource, Scope};
+
+/// What a pass has come to so far.
+#[derive(Debug, Default)]
+struct Pass {
+    /// The runs that belong to it.
+    runs: Vec<i64>,
+    /// The worst that happened to an input.
+    exit: Option<Exit>,
+}
+
+/// The command.
+pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
+    let workshop = Workshop::open(global, &args.sandbox, false).await?;
+    let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
+    let result = pass(global, args, &workshop, &stop).await;
+    name_what_stays(&workshop);
+    let closed = workshop.close().await;
+    let exit = match (result, signals.exit()) {
+        (Err(error), Some(signal)) if matches!(error.downcast_ref(), Some(EngineError::Stopped)) => {
+            out::talk(&super::explain::explain(&error));
+            signal
+        }
+        (result, signal) => {
+            let exit = result?;
+            signal.unwrap_or(exit)
+        }
+    };
+    closed?;
+    Ok(exit)
+}
+
+async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop) -> anyhow::Result<Exit> {
+    let tags = args.tags.iter().map(|tag| workshop.config.tags.resolve(tag)).collect::<Result<TagSet, _>>()?;
+    let alive = workshop.engine.spawn_keep_alive(stop);
+    let taken = if args.files.is_empty() {
+        take_everything(workshop, stop).await
+    } else {
+        take_files(args, &tags, workshop, stop).await
+    };
+    let sent = match taken {
+        Ok(pass) => send(args, pass, workshop, stop).await,
+        Err(error) => Err(error),
+    };
+    alive.abort();
+    let pass = sent?;
+    report(global, workshop, &pass).await
+}
+
+async fn take_files(
+    args: &SyncArgs,
+    tags: &TagSet,
+    workshop: &Workshop,
+    stop: &Stop,
+) -> Result<Pass, EngineError> {
+    let mut pass = Pass::default();
+    for path in &args.files {
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let taking = Taking {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path,
+            source: RunSource::File,
+            extra_tags: tags.clone(),
+            again: args.again,
+        };
+        match workshop.engine.take_file(&taking, stop).await {
+            Ok(Taken::Now(file)) => {
+                if let Some(shape) = &file.shape {
+                    out::talk(&format!("`{}` read as {shape}", file.name));
+                }
+                pass.runs.push(file.run_id);
+            }
+            Ok(Taken::Before(file)) => pass.runs.extend(taken_before(&taking.path, file.run_id, workshop).await?),
+            Err(EngineError::Stopped) => return Err(EngineError::Stopped),
+            Err(error) => {
+                let exit = Exit::of_engine(&error);
+                out::talk(&explain_std(error));
+                pass.exit = pass.exit.max(Some(exit));
+            }
+        }
+    }
+    Ok(pass)
+}
+
+/// The same bytes again: work that was left goes on, and nothing else is sent.
+async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<Option<i64>, EngineError> {
+    let Some(run) = workshop.store.run(run_id).await? else { return Ok(None) };
+    if workshop.store.has_work(run_id).await? {
+        if run.status == RunStatus::Failed {
+            workshop.store.start_run(run_id).await?;
+        }
+        out::talk(&format!("`{}` was taken in by run {run_id}, which is not done: going on", path.display()));
+    } else {
+        out::talk(&format!(
+            "`{}` was taken in by run {run_id} at {}: the same bytes again send nothing\n\
+             hint: `--again` takes them in once more; what is delivered already is not sent twice",
+            path.display(),
+            run.created_at
+        ));
+    }
+    Ok(Some(run_id))
+}
+
+/// No names: the folder, the queue, and whatever earlier runs have left.
+async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
+    let mut pass = Pass::default();
+    for run in workshop.store.open_runs().await? {
+        let is_taken = workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
+        if is_taken {
+            pass.runs.push(run.id);
+        }
+    }
+    if let Some(mut folder) = open_folder(workshop)? {
+        loop {
+            let (runs, waiting) = workshop.engine.folder_pass(&mut folder, stop).await?;
+            pass.runs.extend(runs);
+            if waiting == 0 {
+                break;
+            }
+            if stop.is_requested() {
+                return Err(EngineError::Stopped);
+            }
+            workshop.clock.sleep(workshop.config.folder.poll.min(Duration::from_millis(500))).await;
+        }
+    }
+    while workshop.engine.take_queue(Duration::ZERO).await? > 0 {}
+    for run in workshop.store.open_runs().await? {
+        if run.source == RunSource::Queue && !pass.runs.contains(&run.id) {
+            pass.runs.push(run.id);
+        }
+    }
+    pass.runs.sort_unstable();
+    pass.runs.dedup();
+    Ok(pass)
+}
+
+fn open_folder(workshop: &Workshop) -> Result<Option<DropFolder>, EngineError> {
+    let Some(settings) = workshop.engine.folder_settings() else { return Ok(None) };
+    let folder = DropFolder::open(settings)?;
+    if folder.is_none() {
+        out::talk(&format!("`{}` is watched by another process, which takes in its files", settings.root.display()));
+    }
+    Ok(folder)
+}
+
+async fn send(args: &SyncArgs, pass: Pass, workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
+    let mut rows = 0;
+    for run in &pass.runs {
+        rows += workshop.store.rows_to_send(*run).await?;
+    }
+    if rows > 0 {
+        workshop.engine.check_identity(stop).await?;
+        let rate = workshop.config.luma.rate_limit;
+        let pace = Pace {
+            rows_per_request: workshop.config.batch.max_rows,
+            requests: rate.requests - rate.reserve,
+            window: rate.window,
+        };
+        let progress = workshop.engine.progress();
+        let drained = show(progress, rows, pace, &workshop.clock, drain(args, &pass.runs, workshop, stop)).await?;
+        if drained == DrainEnd::Stopped {
+            return Err(EngineError::Stopped);
+        }
+    }
+    for run in &pass.runs {
+        workshop.engine.finish_run(*run).await?;
+    }
+    if args.files.is_empty() {
+        if let Some(mut folder) = open_folder(workshop)? {
+            workshop.engine.folder_pass(&mut folder, stop).await?;
+        }
+    }
+    Ok(pass)
+}
+
+async fn drain(
+    args: &SyncArgs,
+    runs: &[i64],
+    workshop: &Workshop,
+    stop: &Stop,
+) -> Result<DrainEnd, EngineError> {
+    if args.files.is_empty() {
+        return workshop.engine.drain(Scope::All, false, stop).await;
+    }
+    for run in runs {
+        if workshop.engine.drain(Scope::Run(*run), false, stop).await? == DrainEnd::Stopped {
+            return Ok(DrainEnd::Stopped);
+        }
+    }
+    Ok(DrainEnd::Done)
+}
+
+async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
+    let mut summaries = Vec::new();
+    for run in &pass.runs {
+        summaries.extend(Summary::read(&workshop.store, *run).await?);
+    }
+    let halted_by_key = summaries.iter().any(|summary| {
+        let reason = summary.report.run.reason.as_deref().unwrap_or_default();
+        summary.report.run.status == RunStatus::Failed && reason.starts_with("401")
+    });
+    let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
+    out::result(
+        global.output,
+        || match summaries.as_slice() {
+            [] => "nothing to do".to_owned(),
+            summaries => summaries.iter().map(Summary::text).collect::<Vec<_>>().join("\n\n"),
+        },
+        || json!({ "runs": summaries.iter().map(Summary::json).collect::<Vec<_>>() }),
+    )?;
+    Ok(if halted_by_key { Exit::Config } else { worst })
+}
+
+/// Nothing is left behind but what is named here.
+fn name_what_stays(workshop: &Workshop) {
+    let database = workshop.config.database.path.display();
+    match &workshop.sandbox {
+        Some(sandbox) => {
+            let held = sandbox.snapshot();
+            out::talk(&format!(
+                "the built-in Luma held {} members after {} requests; the record of it all is in `{database}`",
+                held.member_count, held.requests
+            ));
+        }
+        None => out::talk(&format!("the record is in `{database}`")),
+    }
+}
