@@ -56,6 +56,8 @@ pub(crate) struct Framer {
     marks: Marks,
     /// How many the first record has.
     columns: Option<usize>,
+    /// How many of them, at its end, have no name.
+    nameless: usize,
     /// The line at which the next record begins.
     line: u64,
     /// In the rest of a line that was too long.
@@ -78,7 +80,7 @@ enum Scan {
 
 impl Framer {
     pub(crate) const fn new(marks: Marks, first_line: u64) -> Self {
-        Self { marks, columns: None, line: first_line, skipping: false }
+        Self { marks, columns: None, nameless: 0, line: first_line, skipping: false }
     }
 
     /// Adds the records of `data` to `frames` and says how many bytes are dealt with. The rest comes again,
@@ -124,6 +126,7 @@ impl Framer {
         if self.columns.is_none() && flaw.is_none() {
             let plain = || memchr_iter(self.marks.delimiter, record).count() + 1;
             self.columns = Some(columns.unwrap_or_else(plain));
+            self.nameless = record.iter().rev().take_while(|byte| **byte == self.marks.delimiter).count();
         }
     }
 
@@ -205,7 +208,7 @@ impl Framer {
             match self.after_cell(&rest[end..], last) {
                 After::Delimiter => at = end + 1,
                 After::End => {
-                    let short = self.columns.is_some_and(|expected| columns < expected);
+                    let short = self.columns.is_some_and(|expected| columns + self.nameless < expected);
                     return match crossing {
                         Some(blame) if short => Scan::Broken(Flaw::Columns, blame),
                         _ => Scan::Whole { length: self.trim_end(rest, end), columns },
