@@ -13,11 +13,12 @@ use std::thread;
 use super::cells::{Cells, restore};
 use super::error::{Fault, FileError};
 use super::framing::{Flaw, Frame};
+use super::mapping::Mapping;
 use super::reader::{Block, SUBSTITUTE};
 use super::table::{ReadOptions, Shape, Table, column_of, describe};
 use crate::domain::code::Code;
-use crate::domain::email::Address;
-use crate::domain::tag::{TagBook, TagSet, TagSets};
+use crate::domain::email::{Address, EmailError};
+use crate::domain::tag::{TagBook, TagSet, TagSets, UnknownTag};
 
 /// How many blocks wait between the threads.
 const BLOCKS_AHEAD: usize = 2;
@@ -108,7 +109,7 @@ fn read_ahead(mut table: Table, sender: &SyncSender<Result<Block, Fault>>) -> Ta
 
 /// Turns records into rows.
 struct Parser<'p> {
-    mapping: super::mapping::Mapping,
+    mapping: Mapping,
     delimiter: u8,
     max_cell: usize,
     book: &'p TagBook,
@@ -192,7 +193,7 @@ impl<'p> Parser<'p> {
         let cell = self.guarded(self.cells.raw(record, column));
         self.check_length(cell, column)?;
         Address::parse(cell).map_err(|error| match error {
-            crate::domain::email::EmailError::Empty => self.trouble(Code::EmailMissing, column, "is empty"),
+            EmailError::Empty => self.trouble(Code::EmailMissing, column, "is empty"),
             error => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
                 self.trouble(Code::EmailInvalid, column, &format!("holds no address: {error}{hint}"))
@@ -255,7 +256,7 @@ impl<'p> Parser<'p> {
     }
 
     /// Commas separate too, where the cell makes no sense otherwise: exports differ.
-    fn resolve(&self, cell: &str) -> Result<TagSet, crate::domain::tag::UnknownTag> {
+    fn resolve(&self, cell: &str) -> Result<TagSet, UnknownTag> {
         let found = self.book.resolve_cell(cell);
         if found.is_err() && cell.contains(',') {
             self.book.resolve_cell(&cell.replace(',', ";"))
