@@ -132,8 +132,12 @@ impl Decoder {
     fn decide(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let high = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(bytes.len());
         if !has_multibyte(&bytes[high..]) {
-            let whole = Source::open(&self.origin.path, self.origin.max_expanded)?;
-            self.encoding = survey(whole)?;
+            self.encoding = if self.origin.path.is_file() {
+                survey(Source::open(&self.origin.path, self.origin.max_expanded)?)?
+            } else {
+                // A pipe cannot be read twice.
+                survey(&bytes[high..])?
+            };
         }
         let Some(translator) = self.encoding.translator() else {
             self.mode = Mode::Utf8;

@@ -32,8 +32,10 @@ impl Layout {
 
     /// Makes the folders that are missing.
     pub fn create(&self) -> io::Result<()> {
+        // Others drop files here; what we keep is for us alone.
+        fs::create_dir_all(self.inbox())?;
         let done = self.root.join("done");
-        [self.inbox(), self.processing(), done, self.failed()].iter().try_for_each(|dir| create_dir(dir))
+        [self.processing(), done, self.failed()].iter().try_for_each(|dir| create_dir(dir))
     }
 
     /// Where people drop member files.
@@ -108,7 +110,10 @@ impl Watch {
         let mut seen = HashMap::new();
         let mut present = HashSet::new();
         for entry in fs::read_dir(&self.inbox)? {
-            let Ok(entry) = entry else { continue };
+            let Ok(entry) = entry else {
+                scan.ignored.push((self.inbox.clone(), "an entry of this folder cannot be read"));
+                continue;
+            };
             let path = entry.path();
             match look(&path) {
                 Entry::Unfinished => {}

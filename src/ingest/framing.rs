@@ -56,6 +56,8 @@ pub(crate) struct Framer {
     marks: Marks,
     /// How many the first record has.
     columns: Option<usize>,
+    /// How many of them, at its end, have no name.
+    nameless: usize,
     /// The line at which the next record begins.
     line: u64,
     /// In the rest of a line that was too long.
@@ -78,7 +80,7 @@ enum Scan {
 
 impl Framer {
     pub(crate) const fn new(marks: Marks, first_line: u64) -> Self {
-        Self { marks, columns: None, line: first_line, skipping: false }
+        Self { marks, columns: None, nameless: 0, line: first_line, skipping: false }
     }
 
     /// Adds the records of `data` to `frames` and says how many bytes are dealt with. The rest comes again,
@@ -124,6 +126,7 @@ impl Framer {
         if self.columns.is_none() && flaw.is_none() {
             let plain = || memchr_iter(self.marks.delimiter, record).count() + 1;
             self.columns = Some(columns.unwrap_or_else(plain));
+            self.nameless = record.iter().rev().take_while(|byte| **byte == self.marks.delimiter).count();
         }
     }
 
@@ -170,56 +173,53 @@ impl Framer {
 
     /// Follows the cells of the record at the start of `rest`.
     fn scan(&self, rest: &[u8], last: bool) -> Scan {
-        let Marks { delimiter, line_end } = self.marks;
-        let (mut at, mut columns) = (0, 0);
+        let (mut open, mut columns) = (0, 0);
         // Where the first cell that runs over a line end opened: to blame when anything goes wrong later.
         let mut crossing = None;
         loop {
             columns += 1;
-            let open = at;
-            let end = if rest.get(at) == Some(&b'"') {
-                match closing_quote(rest, at, last) {
-                    Close::At(close) => {
-                        if crossing.is_none() && memchr(line_end, &rest[open..close]).is_some() {
-                            crossing = Some(open);
-                        }
-                        close + 1
-                    }
-                    Close::More => return Scan::More,
-                    Close::Never => return Scan::Broken(Flaw::QuoteOpen, crossing.unwrap_or(open)),
-                }
-            } else {
-                match memchr2(delimiter, line_end, &rest[at..]) {
-                    Some(length) => at + length,
-                    None if last => rest.len(),
-                    None => return Scan::More,
-                }
+            let end = match self.cell_end(rest, open, last) {
+                Close::At(end) => end,
+                Close::More => return Scan::More,
+                Close::Never => return Scan::Broken(Flaw::QuoteOpen, crossing.unwrap_or(open)),
             };
-            let filled = end - open > 2 * usize::from(rest.get(open) == Some(&b'"'));
-            if let (Some(blame), Some(expected)) = (crossing, self.columns)
-                && columns > expected
-                && filled
-            {
-                return Scan::Broken(Flaw::Columns, blame);
+            if crossing.is_none() && memchr(self.marks.line_end, &rest[open..end]).is_some() {
+                crossing = Some(open);
             }
-            match self.after_cell(&rest[end..], last) {
-                After::Delimiter => at = end + 1,
-                After::End => {
-                    let short = self.columns.is_some_and(|expected| columns < expected);
-                    return match crossing {
-                        Some(blame) if short => Scan::Broken(Flaw::Columns, blame),
-                        _ => Scan::Whole { length: self.trim_end(rest, end), columns },
-                    };
-                }
+            let empty = matches!(&rest[open..end], b"" | b"\"\"");
+            let ends = match self.after_cell(&rest[end..], last) {
+                After::Delimiter => false,
+                After::End => true,
                 After::More => return Scan::More,
                 After::Other => return Scan::Broken(Flaw::AfterQuote, crossing.unwrap_or(end)),
+            };
+            if let (Some(blame), Some(expected)) = (crossing, self.columns) {
+                let (surplus, short) = (columns > expected && !empty, columns + self.nameless < expected);
+                // Giving up at the first surplus cell keeps a file full of stray quotes from being read over and over.
+                if surplus || (ends && short) {
+                    return Scan::Broken(Flaw::Columns, blame);
+                }
             }
+            if ends {
+                // An unquoted last cell took the `\r` of its line end along.
+                return Scan::Whole { length: self.without_return(&rest[..end]), columns };
+            }
+            open = end + 1;
         }
     }
 
-    /// An unquoted last cell takes the `\r` of its line end along; that is no part of it.
-    fn trim_end(&self, rest: &[u8], end: usize) -> usize {
-        self.without_return(&rest[..end])
+    fn cell_end(&self, rest: &[u8], open: usize, last: bool) -> Close {
+        if rest.get(open) == Some(&b'"') {
+            return match closing_quote(rest, open, last) {
+                Close::At(quote) => Close::At(quote + 1),
+                unclosed => unclosed,
+            };
+        }
+        match memchr2(self.marks.delimiter, self.marks.line_end, &rest[open..]) {
+            Some(length) => Close::At(open + length),
+            None if last => Close::At(rest.len()),
+            None => Close::More,
+        }
     }
 
     fn after_cell(&self, rest: &[u8], last: bool) -> After {

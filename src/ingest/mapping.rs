@@ -22,6 +22,8 @@ const HEADER_EXCERPT: usize = 200;
 pub(crate) struct Mapping {
     pub(crate) header: Vec<String>,
     pub(crate) headerless: bool,
+    /// How many columns a row must have: those after the last name of the header may be missing.
+    pub(crate) required: usize,
     pub(crate) email: usize,
     pub(crate) name: Option<usize>,
     pub(crate) first: Option<usize>,
@@ -46,7 +48,9 @@ impl Mapping {
                 let find = |names| find(&header, names);
                 let (name, tags) = (find(NAME), find(TAGS));
                 let (first, last) = (find(FIRST), find(LAST));
-                Ok(Self { email, name, first, last, tags, ours, notes, header, headerless: false })
+                let required =
+                    header.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
+                Ok(Self { email, name, first, last, tags, ours, notes, required, header, headerless: false })
             }
             None => Self::without_header(rows).ok_or_else(|| no_email(&header, rows)),
         }
@@ -64,8 +68,8 @@ impl Mapping {
         }
         let name = |at| if at == email { "email".to_owned() } else { format!("column_{}", at + 1) };
         let notes = vec![format!("there is no header; column {} holds the addresses", email + 1)];
-        let header = (0..first.len()).map(name).collect();
-        Some(Self { header, headerless: true, email, notes, ..Self::default() })
+        let header: Vec<String> = (0..first.len()).map(name).collect();
+        Some(Self { required: header.len(), header, headerless: true, email, notes, ..Self::default() })
     }
 
     /// The name of a column, for messages.

@@ -13,11 +13,12 @@ use std::thread;
 use super::cells::{Cells, restore};
 use super::error::{Fault, FileError};
 use super::framing::{Flaw, Frame};
-use super::reader::Block;
+use super::mapping::Mapping;
+use super::reader::{Block, SUBSTITUTE};
 use super::table::{ReadOptions, Shape, Table, column_of, describe};
 use crate::domain::code::Code;
-use crate::domain::email::Address;
-use crate::domain::tag::{TagBook, TagSet, TagSets};
+use crate::domain::email::{Address, EmailError};
+use crate::domain::tag::{TagBook, TagSet, TagSets, UnknownTag};
 
 /// How many blocks wait between the threads.
 const BLOCKS_AHEAD: usize = 2;
@@ -79,7 +80,10 @@ pub fn read_members(
     let mut parser = Parser::new(&table, options, book, extra, sets);
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
-        let reading = scope.spawn(move || read_ahead(table, &sender));
+        let reading = thread::Builder::new()
+            .name("ingest".to_owned())
+            .spawn_scoped(scope, move || read_ahead(table, &sender))
+            .map_err(|error| refuse(Fault::Io(error)))?;
         for block in receiver {
             if parser.block(&block.map_err(refuse)?, &mut sink).is_break() {
                 break;
@@ -105,7 +109,7 @@ fn read_ahead(mut table: Table, sender: &SyncSender<Result<Block, Fault>>) -> Ta
 
 /// Turns records into rows.
 struct Parser<'p> {
-    mapping: super::mapping::Mapping,
+    mapping: Mapping,
     delimiter: u8,
     max_cell: usize,
     book: &'p TagBook,
@@ -174,7 +178,7 @@ impl<'p> Parser<'p> {
             return Ok(());
         }
         let extra = (expected..found).find(|index| !self.cells.raw(record, *index).trim().is_empty());
-        if found > expected && extra.is_none() {
+        if found >= self.mapping.required && extra.is_none() {
             return Ok(());
         }
         let at = extra.map_or(record.len(), |index| self.cells.start(index));
@@ -189,7 +193,7 @@ impl<'p> Parser<'p> {
         let cell = self.guarded(self.cells.raw(record, column));
         self.check_length(cell, column)?;
         Address::parse(cell).map_err(|error| match error {
-            crate::domain::email::EmailError::Empty => self.trouble(Code::EmailMissing, column, "is empty"),
+            EmailError::Empty => self.trouble(Code::EmailMissing, column, "is empty"),
             error => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
                 self.trouble(Code::EmailInvalid, column, &format!("holds no address: {error}{hint}"))
@@ -252,7 +256,7 @@ impl<'p> Parser<'p> {
     }
 
     /// Commas separate too, where the cell makes no sense otherwise: exports differ.
-    fn resolve(&self, cell: &str) -> Result<TagSet, crate::domain::tag::UnknownTag> {
+    fn resolve(&self, cell: &str) -> Result<TagSet, UnknownTag> {
         let found = self.book.resolve_cell(cell);
         if found.is_err() && cell.contains(',') {
             self.book.resolve_cell(&cell.replace(',', ";"))
@@ -281,9 +285,10 @@ impl<'p> Parser<'p> {
 
     fn blame(&self, record: &str, frame: &Frame, trouble: Trouble) -> RowError {
         let Trouble { code, reason, at } = trouble;
-        let broken = matches!(code, Code::RowMalformed) || self.cells.len() <= self.mapping.email;
-        let email = if broken { "" } else { self.guarded(self.cells.raw(record, self.mapping.email)).trim() };
-        let email = (!email.is_empty()).then(|| email.chars().take(EMAIL_KEPT).collect());
+        let apart = matches!(frame.flaw, None | Some((Flaw::Nul | Flaw::Encoding, _)));
+        let email = if apart { self.guarded(self.cells.raw(record, self.mapping.email)).trim() } else { "" };
+        let shown = |c| if c == SUBSTITUTE { char::REPLACEMENT_CHARACTER } else { c };
+        let email = (!email.is_empty()).then(|| email.chars().take(EMAIL_KEPT).map(shown).collect());
         RowError { line: frame.line, column: column_of(record, at), code, reason, email }
     }
 }

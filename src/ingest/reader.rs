@@ -15,7 +15,7 @@ const BLOCK: usize = 1 << 20;
 /// Enough to see that a quote in the header never closes.
 const HEAD: usize = framing::MAX_QUOTED + BLOCK;
 /// Stands in the text for a byte that is none; the record is marked.
-const SUBSTITUTE: u8 = 0x1a;
+pub(crate) const SUBSTITUTE: char = '\u{1a}';
 
 /// Whole records and the text they stand in.
 #[derive(Debug, Default)]
@@ -142,7 +142,7 @@ fn broken_bytes(data: &[u8]) -> Vec<usize> {
 
 fn mark(data: &mut [u8], frames: &mut [Frame], positions: &[usize], flaw: Flaw) {
     for at in positions {
-        data[*at] = SUBSTITUTE;
+        SUBSTITUTE.encode_utf8(&mut data[*at..=*at]);
         let index = frames.partition_point(|frame| frame.end <= *at);
         if let Some(frame) = frames.get_mut(index)
             && frame.start <= *at

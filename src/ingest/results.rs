@@ -12,6 +12,7 @@ use super::cells::{Cells, neutralise, restore};
 use super::error::FileError;
 use super::framing::{Flaw, Frame};
 use super::mapping::OURS;
+use super::reader::SUBSTITUTE;
 use super::table::{ReadOptions, Table};
 
 /// How much of a record that cannot be taken apart is shown.
@@ -112,6 +113,8 @@ struct Layout {
     kept: Vec<usize>,
     /// How many columns the source has.
     width: usize,
+    /// How many of them a record must have.
+    required: usize,
     delimiter: u8,
     ours: bool,
     cells: Cells,
@@ -124,26 +127,20 @@ impl Layout {
         let kept: Vec<usize> = (0..mapping.header.len()).filter(is_kept).collect();
         let header = kept.iter().map(|at| neutralise(&mapping.header[*at]).into_owned()).collect();
         let width = mapping.header.len();
-        Self {
-            header,
-            kept,
-            width,
-            delimiter: table.delimiter(),
-            ours: mapping.ours,
-            cells: Cells::default(),
-        }
+        let (required, ours) = (mapping.required, mapping.ours);
+        Self { header, kept, width, required, delimiter: table.delimiter(), ours, cells: Cells::default() }
     }
 
     /// The source's cells of a record; a record that does not fit the header stands whole in the first one.
     fn cells(&mut self, text: &str, frame: &Frame) -> Vec<String> {
         let substituted: Cow<'_, str> = match frame.flaw {
             // A person must see that something is missing, and the reader when the file comes back.
-            Some((Flaw::Nul | Flaw::Encoding, _)) => text.replace('\u{1a}', "\u{fffd}").into(),
+            Some((Flaw::Nul | Flaw::Encoding, _)) => text.replace(SUBSTITUTE, "\u{fffd}").into(),
             _ => text.into(),
         };
         self.cells.split(&substituted, frame.quoted, self.delimiter);
         let split = matches!(frame.flaw, None | Some((Flaw::Nul | Flaw::Encoding, _)));
-        let fits = split && self.cells.len() >= self.width && self.surplus_is_empty(&substituted);
+        let fits = split && self.cells.len() >= self.required && self.surplus_is_empty(&substituted);
         if fits {
             return self.kept.iter().map(|at| self.cell(&substituted, *at)).collect();
         }

@@ -176,7 +176,8 @@ fn is_json(start: &str) -> bool {
 pub(crate) fn refuse_binary(text: &[u8]) -> Result<(), Fault> {
     let head = &text[..text.len().min(8192)];
     let control = |byte: &&u8| **byte < 0x20 && !matches!(**byte, b'\t' | b'\r' | b'\n' | 0x1a);
-    if head.iter().filter(control).count() * 10 > head.len() {
+    let controls = head.iter().filter(control).count();
+    if controls > 8 && controls * 20 > head.len() {
         return Err(Fault::NotCsv { what: "binary data", hint: EXPORT });
     }
     Ok(())
@@ -236,7 +237,7 @@ mod tests {
         }
         assert!(refuse_other_formats(b"{email},name\n").is_ok());
         assert!(refuse_other_formats(b"email,name\n").is_ok());
-        assert!(refuse_binary(&[1, 2, 3, 4, b'a', b'b']).is_err());
+        assert!(refuse_binary(&[1, 2, 3, 4, b'a', b'b'].repeat(5)).is_err());
         assert!(refuse_binary(b"email\na\0b@x.org\nc@x.org\n").is_ok());
     }
 }

@@ -11,6 +11,8 @@ use super::open::Compression;
 use super::reader::{Block, Reader};
 use super::sniff::delimiter_name;
 
+const HEADER_TOO_LONG: &str = "the first line has no end within 2 MiB";
+
 /// How to read a file. What is not given is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -78,7 +80,7 @@ impl Table {
             return Err(Fault::Header { line, column, reason: describe(flaw).to_owned() });
         }
         if reader.sample.rows.is_empty() && reader.sample.any {
-            return Err(Fault::Header { line: 1, column: 1, reason: describe(Flaw::TooLong).to_owned() });
+            return Err(Fault::Header { line: 1, column: 1, reason: HEADER_TOO_LONG.to_owned() });
         }
         let mapping = Mapping::new(&reader.sample.rows)?;
         let header_waits = !mapping.headerless;

@@ -146,6 +146,20 @@ fn each_kind_of_bad_row_has_its_code_and_place_and_harms_no_neighbour() {
 }
 
 #[test]
+fn columns_without_a_name_at_the_end_of_the_header_may_be_missing() {
+    let (_, rows) = read("email,name,,\na@x.org,A\nb@x.org,\"B\nC\"\nc@x.org\nd@x.org,D,,,\n");
+    assert_eq!(
+        rows,
+        [
+            good(2, "a@x.org", "A", ""),
+            good(3, "b@x.org", "B\nC", ""),
+            bad(5, 8, Code::RowRagged, Some("c@x.org")),
+            good(6, "d@x.org", "D", ""),
+        ]
+    );
+}
+
+#[test]
 fn bytes_that_are_no_text_and_nuls_spoil_their_row_alone() {
     let mut bytes = "email,name\na@x.org,José\n".as_bytes().to_vec();
     bytes.extend(b"b@x.org,Jos\xe9 \xf0\x9f\nc@x.org,a\0b\n\xff@x.org,\nd@x.org,Di\n");
@@ -155,8 +169,8 @@ fn bytes_that_are_no_text_and_nuls_spoil_their_row_alone() {
         [
             good(2, "a@x.org", "José", ""),
             bad(3, 12, Code::EncodingInvalid, Some("b@x.org")),
-            bad(4, 10, Code::RowMalformed, None),
-            bad(5, 1, Code::EncodingInvalid, Some("\u{1a}@x.org")),
+            bad(4, 10, Code::RowMalformed, Some("c@x.org")),
+            bad(5, 1, Code::EncodingInvalid, Some("\u{fffd}@x.org")),
             good(6, "d@x.org", "Di", ""),
         ]
     );
