@@ -5,6 +5,23 @@ use std::time::Duration;
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 
+/// Keeps everybody from sending until `$until`; a later moment already set stands.
+macro_rules! block {
+    ($tx:ident, $account:expr, $until:expr, $why:expr) => {
+        sqlx::query(
+            "update accounts set blocked_until = $2, block_reason = $3
+              where name = $1 and (blocked_until is null or blocked_until < $2)",
+        )
+        .bind($account)
+        .bind($until)
+        .bind($why)
+        .execute(&mut *$tx)
+        .await?
+    };
+}
+
+pub(super) use block;
+
 /// What is known of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -62,15 +79,7 @@ impl Store {
     /// Keeps everybody from sending until `until`; a later moment already set stands.
     pub async fn block(&self, account: &str, until: Time, reason: &str) -> Result<()> {
         write_tx!(self, tx => {
-            sqlx::query(
-                "update accounts set blocked_until = $2, block_reason = $3
-                  where name = $1 and (blocked_until is null or blocked_until < $2)",
-            )
-            .bind(account)
-            .bind(until)
-            .bind(reason)
-            .execute(&mut *tx)
-            .await?;
+            block!(tx, account, until, reason);
         });
         Ok(())
     }

@@ -16,6 +16,7 @@ mod results;
 mod rows;
 mod runs;
 mod settle;
+mod steps;
 mod time;
 mod workers;
 

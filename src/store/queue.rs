@@ -77,11 +77,10 @@ impl QueueRow {
 fn pending_sql(rows: usize) -> String {
     values_sql(
         "with taken (id, address, key_hash, tag_set_id, batch_id) as (values ",
-        "",
-        (2, 5),
+        5,
         rows,
         ") update member_queue
-              set state = 'pending', run_id = $1, address = taken.address, key_hash = taken.key_hash,
+              set state = 'pending', run_id = $run, address = taken.address, key_hash = taken.key_hash,
                   tag_set_id = taken.tag_set_id, batch_id = taken.batch_id
              from taken where member_queue.id = taken.id and member_queue.state = 'new'",
     )
@@ -90,11 +89,10 @@ fn pending_sql(rows: usize) -> String {
 fn ended_sql(rows: usize) -> String {
     values_sql(
         "with ended (id, state, code, reason) as (values ",
-        "",
-        (3, 4),
+        4,
         rows,
         ") update member_queue
-              set state = ended.state, run_id = $1, code = ended.code, reason = ended.reason, settled_at = $2
+              set state = ended.state, run_id = $run, code = ended.code, reason = ended.reason, settled_at = $now
              from ended where member_queue.id = ended.id and member_queue.state = 'new'",
     )
 }
@@ -132,20 +130,20 @@ impl Store {
             let ids = write_batches!(tx, account, run_id, LIVE_PRIORITY, batches, due);
             let pending: Vec<_> = rows.iter().filter_map(QueueRow::pending).collect();
             for rows in shapes(&pending) {
-                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len()))).bind(run_id);
+                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())));
                 for (id, address, key_hash, tag_set, batch) in rows {
                     query = query.bind(id).bind(*address).bind(key_hash).bind(tag_set).bind(ids.get(*batch).copied());
                 }
-                let found = query.execute(&mut *tx).await?.rows_affected();
+                let found = query.bind(run_id).execute(&mut *tx).await?.rows_affected();
                 ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
             }
             let ended: Vec<_> = rows.iter().filter_map(QueueRow::ended).collect();
             for rows in shapes(&ended) {
-                let mut query = sqlx::query(AssertSqlSafe(ended_sql(rows.len()))).bind(run_id).bind(now);
+                let mut query = sqlx::query(AssertSqlSafe(ended_sql(rows.len())));
                 for (id, state, code, reason) in rows {
                     query = query.bind(id).bind(state.as_str()).bind(code.as_str()).bind(*reason);
                 }
-                let found = query.execute(&mut *tx).await?.rows_affected();
+                let found = query.bind(run_id).bind(now).execute(&mut *tx).await?.rows_affected();
                 ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
             }
             sqlx::query("update runs set read_rows = read_rows + $2 where id = $1 and status = 'running'")

@@ -3,7 +3,6 @@
 //! Many rows go into one statement, in a fixed set of shapes: each statement crosses a thread.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use sqlx::AssertSqlSafe;
@@ -159,10 +158,7 @@ impl Store {
             let ids = write_batches!(tx, intake.account, intake.run_id, BULK_PRIORITY, intake.batches, |_| intake.now);
 
             for rows in shapes(intake.pending) {
-                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())))
-                    .bind(intake.account)
-                    .bind(intake.run_id)
-                    .bind(intake.now);
+                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())));
                 for row in rows {
                     query = query
                         .bind(row.email)
@@ -172,16 +168,15 @@ impl Store {
                         .bind(row.tag_set)
                         .bind(ids.get(row.batch).copied());
                 }
+                let query = query.bind(intake.run_id);
                 query.execute(&mut *tx).await?;
             }
             for rows in shapes(intake.invalid) {
-                let mut query = sqlx::query(AssertSqlSafe(invalid_sql(rows.len())))
-                    .bind(intake.account)
-                    .bind(intake.run_id)
-                    .bind(intake.now);
+                let mut query = sqlx::query(AssertSqlSafe(invalid_sql(rows.len())));
                 for row in rows {
                     query = query.bind(row.email).bind(row.line).bind(row.code.as_str()).bind(row.reason);
                 }
+                let query = query.bind(intake.run_id).bind(intake.now);
                 query.execute(&mut *tx).await?;
             }
             for (chunk, lines) in intake.unkept.chunks.iter().enumerate() {
@@ -253,47 +248,39 @@ pub(super) fn shapes<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 fn pending_sql(rows: usize) -> String {
     values_sql(
         "insert or rollback into member_queue
-             (account, run_id, created_at, state, email, name, line, key_hash, tag_set_id, batch_id) values ",
-        "$1, $2, $3, 'pending',",
-        (4, 6),
+             (account, run_id, created_at, state, email, name, line, key_hash, tag_set_id, batch_id)
+         select r.account, r.id, r.created_at, 'pending', v.column1, v.column2, v.column3, v.column4,
+                v.column5, v.column6
+           from (values ",
+        6,
         rows,
-        "",
+        ") v join runs r on r.id = $run",
     )
 }
 
 fn invalid_sql(rows: usize) -> String {
     values_sql(
         "insert or rollback into member_queue
-             (account, run_id, created_at, settled_at, state, email, line, code, reason) values ",
-        "$1, $2, $3, $3, 'invalid',",
-        (4, 4),
+             (account, run_id, created_at, settled_at, state, email, line, code, reason)
+         select r.account, r.id, r.created_at, $now, 'invalid', v.column1, v.column2, v.column3, v.column4
+           from (values ",
+        4,
         rows,
-        "",
+        ") v join runs r on r.id = $run",
     )
 }
 
-/// A statement over `rows` rows of values: `head`, then for each row what it shares with the others
-/// and binds of its own (from which number, how many), then `tail`.
-pub(super) fn values_sql(
-    head: &'static str,
-    shared: &str,
-    own: (usize, usize),
-    rows: usize,
-    tail: &str,
-) -> String {
+/// A statement over `rows` rows of `each` values, then the run and the moment. The values have no
+/// number: SQLite looks a numbered bind up by its name, one after the other, which makes a statement
+/// of thousands of them quadratic.
+pub(super) fn values_sql(head: &'static str, each: usize, rows: usize, tail: &str) -> String {
     static KNOWN: LazyLock<Mutex<HashMap<(&'static str, usize), String>>> = LazyLock::new(Mutex::default);
-    let (first, each) = own;
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let text = known.entry((head, rows)).or_insert_with(|| {
-        let mut text = head.to_owned();
-        for row in 0..rows {
-            let _ = write!(text, "{}({shared}", if row == 0 { "" } else { "," });
-            for bind in 0..each {
-                let _ = write!(text, "{}${}", if bind == 0 { "" } else { "," }, first + row * each + bind);
-            }
-            text.push(')');
-        }
-        text + tail
+        let row = format!("({})", vec!["?"; each].join(","));
+        let (run, now) = (format!("${}", each * rows + 1), format!("${}", each * rows + 2));
+        let text = format!("{head}{}{tail}", vec![row.as_str(); rows].join(","));
+        text.replace("$run", &run).replace("$now", &now)
     });
     text.clone()
 }

@@ -1,0 +1,288 @@
+//! The steps of a settle, each a few statements on the open transaction.
+//!
+//! Macros, because one text of SQL serves connections of different types. Each names the rows it
+//! must meet and fails with `Lost` where it does not.
+
+/// Ends the claim. This is the guard: all other steps rest on having been its holder.
+macro_rules! end_claim {
+    ($tx:ident, $batch:expr, $outcome:expr, $now:expr) => {{
+        let is_whole = |places: &Vec<usize>| places.len() == $batch.recipients.len();
+        let (state, settled_at, due_at, costs) = match $outcome {
+            Outcome::Delivered => ("delivered", Some($now), None, true),
+            Outcome::Again { due_at, costs_attempt } => ("pending", None, Some(*due_at), *costs_attempt),
+            Outcome::Failed { .. } => ("failed", Some($now), None, true),
+            Outcome::Rejected { places, .. } if is_whole(places) => ("rejected", Some($now), None, true),
+            Outcome::Rejected { .. } | Outcome::Split => ("split", Some($now), None, false),
+        };
+        let held = sqlx::query(
+            "update batches
+                set state = $3, settled_at = $4, due_at = coalesce($5, due_at),
+                    attempts = attempts + $6, claim_id = null, worker_id = null
+              where id = $1 and claim_id = $2 and state = 'in_flight'",
+        )
+        .bind($batch.id)
+        .bind($batch.claim_id)
+        .bind(state)
+        .bind(settled_at)
+        .bind(due_at)
+        .bind(i64::from(costs))
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        $crate::store::error::ensure_rows(held, 1, || format!("batch `{}`", $batch.id))?;
+    }};
+}
+
+/// Completes the attempt; one that never left is no attempt.
+macro_rules! record_answer {
+    ($tx:ident, $batch:expr, $settled:expr, $now:expr) => {
+        match $settled.verdict {
+            Some(verdict) => {
+                sqlx::query(
+                    "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
+                      where id = $1 and verdict is null",
+                )
+                .bind($batch.claim_id)
+                .bind($now)
+                .bind($settled.status.map(i64::from))
+                .bind(verdict)
+                .bind($settled.detail)
+                .execute(&mut *$tx)
+                .await?
+            }
+            None => {
+                sqlx::query("delete from attempts where id = $1")
+                    .bind($batch.claim_id)
+                    .execute(&mut *$tx)
+                    .await?
+            }
+        }
+    };
+}
+
+/// Every row of the batch is delivered, and the ledger says so.
+macro_rules! deliver {
+    ($tx:ident, $batch:expr, $now:expr) => {{
+        let rows = sqlx::query(
+            "update member_queue set state = 'delivered', attempts = $2, settled_at = $3
+              where batch_id = $1 and state = 'pending'",
+        )
+        .bind($batch.id)
+        .bind(i64::from($batch.attempts) + 1)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        let wanted = $batch.recipients.len() as u64;
+        $crate::store::error::ensure_rows(rows, wanted, || format!("a row of batch `{}`", $batch.id))?;
+        let entered = sqlx::query(
+            "insert into ledger (account, key_hash, email_key, tag_set_id, run_id, updated_at)
+             select account, key_hash, lower(coalesce(address, email)), tag_set_id, run_id, $2
+               from member_queue where batch_id = $1
+             on conflict do nothing",
+        )
+        .bind($batch.id)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        if entered > 0 {
+            sqlx::query("update accounts set members = members + $2 where name = $1")
+                .bind(&$batch.account)
+                .bind(entered.cast_signed())
+                .execute(&mut *$tx)
+                .await?;
+        }
+        if entered < rows {
+            $crate::store::steps::unite!($tx, $batch, $now);
+        }
+    }};
+}
+
+/// People the ledger knew with other tags: they have both now.
+macro_rules! unite {
+    ($tx:ident, $batch:expr, $now:expr) => {{
+        let known: Vec<(i64, String)> = sqlx::query_as(
+            "select distinct l.tag_set_id, t.tags
+               from member_queue q
+               join ledger l on l.account = q.account and l.key_hash = q.key_hash
+                            and l.email_key = lower(coalesce(q.address, q.email))
+               join tag_sets t on t.id = l.tag_set_id
+              where q.batch_id = $1 and l.tag_set_id <> $2",
+        )
+        .bind($batch.id)
+        .bind($batch.tag_set_id)
+        .fetch_all(&mut *$tx)
+        .await?;
+        for (old_id, old) in known {
+            let old = $crate::store::ledger::parse_tag_set(&old)?;
+            let union = old.union(&$batch.tags);
+            if union == old {
+                continue;
+            }
+            let union = union.to_string();
+            sqlx::query("insert into tag_sets (tags) values ($1) on conflict (tags) do nothing")
+                .bind(&union)
+                .execute(&mut *$tx)
+                .await?;
+            sqlx::query(
+                "update ledger
+                    set tag_set_id = (select id from tag_sets where tags = $4), run_id = $5, updated_at = $6
+                  where account = $1 and tag_set_id = $2 and (key_hash, email_key) in
+                        (select key_hash, lower(coalesce(address, email)) from member_queue where batch_id = $3)",
+            )
+            .bind(&$batch.account)
+            .bind(old_id)
+            .bind($batch.id)
+            .bind(&union)
+            .bind($batch.run_id)
+            .bind($now)
+            .execute(&mut *$tx)
+            .await?;
+        }
+    }};
+}
+
+/// Every row of the batch has failed.
+macro_rules! fail {
+    ($tx:ident, $batch:expr, $code:expr, $reason:expr, $now:expr) => {{
+        let rows = sqlx::query(
+            "update member_queue
+                set state = 'failed', code = $2, reason = $3, attempts = $4, settled_at = $5
+              where batch_id = $1 and state = 'pending'",
+        )
+        .bind($batch.id)
+        .bind($code.as_str())
+        .bind($reason)
+        .bind(i64::from($batch.attempts) + 1)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        let wanted = $batch.recipients.len() as u64;
+        $crate::store::error::ensure_rows(rows, wanted, || format!("a row of batch `{}`", $batch.id))?;
+    }};
+}
+
+/// Luma refused the rows at these places.
+macro_rules! reject {
+    ($tx:ident, $batch:expr, $places:expr, $reason:expr, $now:expr) => {
+        for place in $places {
+            let row = sqlx::query(
+                "update member_queue
+                    set state = 'rejected', code = $3, reason = $4, attempts = $5, settled_at = $6
+                  where id = $1 and batch_id = $2 and state = 'pending'",
+            )
+            .bind($batch.recipients.get(*place).map(|row| row.row_id))
+            .bind($batch.id)
+            .bind(Code::ApiRejected.as_str())
+            .bind($reason)
+            .bind(i64::from($batch.attempts) + 1)
+            .bind($now)
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected();
+            $crate::store::error::ensure_rows(row, 1, || format!("a row of batch `{}`", $batch.id))?;
+        }
+    };
+}
+
+/// The largest other batch of the same tags goes next.
+macro_rules! probe {
+    ($tx:ident, $batch:expr) => {
+        sqlx::query(
+            "update batches set priority = 0 where id =
+                 (select id from batches where run_id = $1 and tag_set_id = $2 and state = 'pending'
+                   order by row_count desc, id limit 1)",
+        )
+        .bind($batch.run_id)
+        .bind($batch.tag_set_id)
+        .execute(&mut *$tx)
+        .await?
+    };
+}
+
+/// A new batch takes over the rows between the first and the last of these places that still wait.
+macro_rules! regroup {
+    ($tx:ident, $batch:expr, $places:expr, $now:expr) => {{
+        let rows = || $places.iter().map(|place| &$batch.recipients[*place]);
+        let bytes: usize = rows().map(|row| $crate::domain::batch::address_bytes(&row.email)).sum();
+        let child: i64 = sqlx::query_scalar(
+            "insert into batches (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at, attempts)
+             values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8) returning id",
+        )
+        .bind(&$batch.account)
+        .bind($batch.run_id)
+        .bind($batch.tag_set_id)
+        .bind(($batch.priority - 1).max(1))
+        .bind($places.len() as i64)
+        .bind(bytes as i64)
+        .bind($now)
+        .bind(i64::from($batch.attempts))
+        .fetch_one(&mut *$tx)
+        .await?;
+        let moved = sqlx::query(
+            "update member_queue set batch_id = $2
+              where batch_id = $1 and state = 'pending' and id between $3 and $4",
+        )
+        .bind($batch.id)
+        .bind(child)
+        .bind(rows().next().map(|row| row.row_id))
+        .bind(rows().last().map(|row| row.row_id))
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        let wanted = $places.len() as u64;
+        $crate::store::error::ensure_rows(moved, wanted, || format!("a row of batch `{}`", $batch.id))?;
+    }};
+}
+
+/// Remembers how large a body is worth trying.
+macro_rules! learn_size {
+    ($tx:ident, $account:expr, $bytes:expr) => {
+        sqlx::query("update accounts set max_body = $2 where name = $1 and (max_body is null or max_body > $2)")
+            .bind($account)
+            .bind($bytes as i64)
+            .execute(&mut *$tx)
+            .await?
+    };
+}
+
+/// The run stops. Rows refused alone are pending again: they were not to blame.
+macro_rules! halt {
+    ($tx:ident, $batch:expr, $why:expr, $now:expr) => {{
+        sqlx::query(
+            "update runs set status = 'failed', reason = $2, finished_at = $3
+              where id = $1 and status = 'running'",
+        )
+        .bind($batch.run_id)
+        .bind($why)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?;
+        sqlx::query(
+            "update member_queue
+                set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
+              where state = 'rejected' and batch_id in
+                    (select id from batches where run_id = $1 and tag_set_id = $2
+                        and state = 'rejected' and row_count = 1)",
+        )
+        .bind($batch.run_id)
+        .bind($batch.tag_set_id)
+        .execute(&mut *$tx)
+        .await?;
+        sqlx::query(
+            "update batches set state = 'pending', settled_at = null, attempts = 0, due_at = $3
+              where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1",
+        )
+        .bind($batch.run_id)
+        .bind($batch.tag_set_id)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?;
+    }};
+}
+
+pub(super) use {
+    deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject, unite,
+};
