@@ -1,0 +1,8 @@
+//! lumasync from outside: the binary as people run it, and the house rules that its source keeps.
+//!
+//! One binary for all of it, so that linking is paid for once.
+#![cfg(test)]
+
+mod architecture;
+mod cli;
+mod support;

@@ -1,0 +1,30 @@
+//! A configuration for tests: the local Luma, and no wait longer than it has to be.
+
+/// The text of a `lumasync.toml`. `extra` holds lines of `section.key = value`; such a line takes the place
+/// of ours for the same key.
+pub(crate) fn config_text(database: &str, url: &str, extra: &str) -> String {
+    let (database, url) = (format!("\"sqlite://{database}\""), format!("\"{url}\""));
+    let ours = [
+        ("database.url", database.as_str()),
+        ("luma.dialect", "\"beta-2021\""),
+        ("luma.base_url", &url),
+        ("luma.api_key", "\"env:TEST_LUMA_KEY\""),
+        ("luma.rate_limit.requests", "200"),
+        ("luma.rate_limit.window", "\"60s\""),
+        ("luma.rate_limit.reserve", "5"),
+        ("luma.rate_limit.per_second", "1000"),
+        ("batch.max_wait", "\"20ms\""),
+        ("retry.initial_backoff", "\"10ms\""),
+        ("retry.max_backoff", "\"200ms\""),
+        ("folder.path", "\"drop\""),
+        ("folder.settle", "\"50ms\""),
+        ("folder.poll", "\"20ms\""),
+        ("queue.poll", "\"20ms\""),
+        ("tags.vip", "\"tag-vip\""),
+        ("tags.press", "\"tag-press\""),
+    ];
+    let key_of = |line: &str| line.split('=').next().map(|key| key.trim().to_owned());
+    let replaced = |key: &str| extra.lines().any(|line| key_of(line).as_deref() == Some(key));
+    let kept = ours.iter().filter(|(key, _)| !replaced(key));
+    kept.map(|(key, value)| format!("{key} = {value}\n")).chain([extra.to_owned()]).collect()
+}

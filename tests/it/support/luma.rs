@@ -1,0 +1,40 @@
+//! A Luma of the test's own, with everything it was sent.
+
+use std::collections::BTreeMap;
+
+use lumasync::clock::Clock;
+use lumasync::sandbox::{Options, Sandbox, Snapshot};
+use tokio::runtime::{Builder, Runtime};
+
+/// The key that it lets in, which the binary finds in `TEST_LUMA_KEY`.
+pub(crate) const KEY: &str = "test-luma-key";
+
+/// It runs on a thread of its own, so that tests need no runtime.
+pub(crate) struct Luma {
+    sandbox: Sandbox,
+    _runtime: Runtime,
+}
+
+impl Luma {
+    /// Listens on a free port; the key is always `KEY`.
+    pub(crate) fn start(options: Options) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let options = Options { key: KEY.to_owned(), ..options };
+        let sandbox = runtime.block_on(Sandbox::start(options, Clock::system())).expect("a free port");
+        Self { sandbox, _runtime: runtime }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.sandbox.url()
+    }
+
+    /// The counters as they stand.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.sandbox.snapshot()
+    }
+
+    /// Everybody it holds, with their tags.
+    pub(crate) fn members(&self) -> BTreeMap<String, Vec<String>> {
+        self.sandbox.members()
+    }
+}
