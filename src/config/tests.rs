@@ -1,3 +1,5 @@
+//! What people write into a configuration, and what they are told about it.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

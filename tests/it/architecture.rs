@@ -32,8 +32,12 @@ const NOT_IN_DOMAIN: [&str; 5] = ["tokio", "sqlx", "reqwest", "axum", "hyper"];
 const MOST_LINES: usize = 400;
 
 /// Files above `MOST_LINES`, each with its reason.
-const LONG: [(&str, &str); 1] =
-    [("src/sandbox/tests.rs", "one contract told from end to end, with one bench for all of it")];
+const LONG: [(&str, &str); 4] = [
+    ("src/domain/email.rs", "its rules are read against the tables of addresses below them"),
+    ("src/ingest/encoding.rs", "a quarter of it is files in every encoding"),
+    ("src/ingest/framing.rs", "two fifths of it are broken files and the comparison with another reader"),
+    ("src/sandbox/tests.rs", "one contract told from end to end, with one bench for all of it"),
+];
 
 /// In two pieces, so that a search for them does not end here.
 const UNFINISHED: [&str; 4] =

@@ -1,3 +1,5 @@
+//! Files of members as people export them, read to the last row.
+
 use std::io::Write;
 use std::ops::ControlFlow;
 

@@ -92,13 +92,10 @@ fn without_comments_and_literals(text: &str) -> String {
             '\'' => character_length(rest),
             _ => None,
         };
-        match skipped {
-            Some(length) => rest = &rest[length..],
-            None => {
-                code.push(next);
-                rest = &rest[next.len_utf8()..];
-            }
+        if skipped.is_none() {
+            code.push(next);
         }
+        rest = &rest[skipped.unwrap_or(next.len_utf8())..];
     }
     code
 }
@@ -164,7 +161,7 @@ fn character_length(text: &str) -> Option<usize> {
 
 #[test]
 fn comments_literals_and_tests_are_no_code() {
-    let text = r###"
+    let text = r##"
 //! crate::a
 use crate::real; /* crate::b /* crate::c */ crate::d */
 const A: &str = "crate::e \" crate::f";
@@ -176,7 +173,7 @@ mod tests { fn x() { crate::j } }
 #[cfg(test)]
 mod more;
 fn last() { crate::third::go() }
-"###;
+"##;
     assert_eq!(rooms_named(&product_code(text)), ["also", "real", "third"]);
 }
 
