@@ -92,7 +92,10 @@ fn folders(config: &Config) -> Option<Finding> {
     let root = config.folder.path.as_ref()?;
     let layout = Layout::new(root);
     let probe = layout.processing().join(".probe");
-    let tried = layout.create().and_then(|()| std::fs::write(&probe, b"")).and_then(|()| std::fs::remove_file(&probe));
+    let tried = layout
+        .create()
+        .and_then(|()| std::fs::write(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe));
     Some(match tried {
         Ok(()) => Finding::ok("folder", format!("`{}` can be written to", layout.inbox().display())),
         Err(error) => Finding {
@@ -121,7 +124,9 @@ async fn key(config: &Config) -> Finding {
                 Verdict::Halted { cause: cause @ (Cause::Key | Cause::Plan), .. } => {
                     finding(Exit::Config, format!("key refused: {said}\nhint: {}", cause.hint()))
                 }
-                Verdict::Halted { cause, .. } => finding(Exit::Config, format!("{said}\nhint: {}", cause.hint())),
+                Verdict::Halted { cause, .. } => {
+                    finding(Exit::Config, format!("{said}\nhint: {}", cause.hint()))
+                }
                 Verdict::Throttled { .. } | Verdict::Transient { .. } => finding(Exit::TryLater, said),
                 Verdict::Accepted
                 | Verdict::Refused { .. }

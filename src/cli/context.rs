@@ -70,11 +70,16 @@ pub(super) struct Workshop {
 
 impl Workshop {
     /// Builds everything for `run` (a service) or `sync`.
-    pub(super) async fn open(global: &Global, choice: &SandboxChoice, is_service: bool) -> anyhow::Result<Self> {
+    pub(super) async fn open(
+        global: &Global,
+        choice: &SandboxChoice,
+        is_service: bool,
+    ) -> anyhow::Result<Self> {
         let need = if choice.sandbox { Need::Sandbox } else { Need::Luma };
         let mut config = load(global, need)?;
         let clock = Clock::system();
-        let sandbox = if choice.sandbox { Some(start_sandbox(&mut config, choice, &clock).await?) } else { None };
+        let sandbox =
+            if choice.sandbox { Some(start_sandbox(&mut config, choice, &clock).await?) } else { None };
         let store = open_store(&config).await?;
         let client = client(&config, &clock)?;
         let per_second = std::num::NonZeroU32::new(config.luma.rate_limit.per_second);
@@ -141,7 +146,10 @@ pub(super) fn settings(config: &Config, is_service: bool) -> Settings {
             initial_backoff: config.retry.initial_backoff,
             max_backoff: config.retry.max_backoff,
         },
-        allowance: Allowance { requests: rate.requests - rate.reserve, window: rate.window + headroom(rate.window) },
+        allowance: Allowance {
+            requests: rate.requests - rate.reserve,
+            window: rate.window + headroom(rate.window),
+        },
         max_in_flight: config.luma.max_in_flight,
         max_wait: config.batch.max_wait,
         queue_rows: config.queue.max_rows,

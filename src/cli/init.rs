@@ -53,7 +53,8 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Exit> {
         text.push_str("next: put your key into LUMA_API_KEY, then `lumasync check --connect`\n");
         text
     };
-    let paths = || json!({ "written": written.iter().map(|path| path.display().to_string()).collect::<Vec<_>>() });
+    let paths =
+        || json!({ "written": written.iter().map(|path| path.display().to_string()).collect::<Vec<_>>() });
     out::result(global.output, lines, paths)?;
     Ok(Exit::Ok)
 }

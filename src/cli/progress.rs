@@ -111,6 +111,9 @@ mod tests {
         let pace = Pace { rows_per_request: 500, requests: 195, window: Duration::from_mins(1) };
         assert_eq!(left_at_limit(10_000, pace), Duration::ZERO);
         assert_eq!(left_at_limit(1_000_000, pace), Duration::from_mins(10));
-        assert_eq!((short(Duration::from_secs(59)), short(Duration::from_mins(10))), ("59 s".into(), "10 min".into()));
+        assert_eq!(
+            (short(Duration::from_secs(59)), short(Duration::from_mins(10))),
+            ("59 s".into(), "10 min".into())
+        );
     }
 }

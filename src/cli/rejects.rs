@@ -23,7 +23,9 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
     let config = load(global, Need::Database)?;
     let store = open_store(&config).await?;
     let known = store.run(args.run).await?;
-    known.with_context(|| format!("there is no run `{}`\nhint: `lumasync runs list` shows the last ones", args.run))?;
+    known.with_context(|| {
+        format!("there is no run `{}`\nhint: `lumasync runs list` shows the last ones", args.run)
+    })?;
     let file = store.file_of_run(args.run).await?;
     let (to, rows) = mpsc::channel(PAGE as usize);
     let sender = {
@@ -31,8 +33,7 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
         tokio::spawn(async move { send_bad_rows(&store, run, to).await })
     };
     let (format, options) = (args.format, read_options(&config));
-    let written =
-        tokio::task::spawn_blocking(move || write(format, file.as_ref(), &options, rows)).await?;
+    let written = tokio::task::spawn_blocking(move || write(format, file.as_ref(), &options, rows)).await?;
     sender.await??;
     store.close().await;
     written?;
@@ -88,7 +89,8 @@ fn write(
                 let place = row.line.unwrap_or(row.id).to_string();
                 let (name, tags) = (row.name.unwrap_or_default(), row.tags.unwrap_or_default());
                 csv.write_record(
-                    [&row.email, &name, &tags, &place, &row.code, &row.reason].map(|cell| neutralise(cell).into_owned()),
+                    [&row.email, &name, &tags, &place, &row.code, &row.reason]
+                        .map(|cell| neutralise(cell).into_owned()),
                 )?;
             }
             csv.flush()?;

@@ -25,7 +25,9 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
     let mut waiting = 0;
     if let Some(id) = args.run {
         let run = store.run(id).await?;
-        let run = run.with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
+        let run = run.with_context(|| {
+            format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones")
+        })?;
         // A run that stopped for a reason of its own goes on.
         if run.status == RunStatus::Failed && args.code.is_none() {
             waiting = store.rows_to_send(id).await?.saturating_sub(if args.dry_run { 0 } else { rows });

@@ -65,8 +65,8 @@ pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
     let store = open_store(&load(global, Need::Database)?).await?;
     let summary = Summary::read(&store, id).await?;
     store.close().await;
-    let summary =
-        summary.with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
+    let summary = summary
+        .with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
     out::result(global.output, || summary.text(), || summary.json())?;
     Ok(Exit::Ok)
 }

@@ -51,7 +51,14 @@ pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
             let _ = writeln!(text, "stopped   run {run} needs a person: `lumasync runs show {run}`");
         }
         for run in &runs {
-            let _ = writeln!(text, "run {:<5} {:<10} {}  {}", run.id, run.status.as_str(), run.created_at, run.label);
+            let _ = writeln!(
+                text,
+                "run {:<5} {:<10} {}  {}",
+                run.id,
+                run.status.as_str(),
+                run.created_at,
+                run.label
+            );
         }
         text
     };

@@ -49,7 +49,8 @@ pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit
 }
 
 async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop) -> anyhow::Result<Exit> {
-    let tags = args.tags.iter().map(|tag| workshop.config.tags.resolve(tag)).collect::<Result<TagSet, _>>()?;
+    let tags =
+        args.tags.iter().map(|tag| workshop.config.tags.resolve(tag)).collect::<Result<TagSet, _>>()?;
     let alive = workshop.engine.spawn_keep_alive(stop);
     let taken = if args.files.is_empty() {
         take_everything(workshop, stop).await
@@ -88,7 +89,9 @@ async fn take_files(
                 }
                 pass.runs.push(file.run_id);
             }
-            Ok(Taken::Before(file)) => pass.runs.extend(taken_before(&taking.path, file.run_id, workshop).await?),
+            Ok(Taken::Before(file)) => {
+                pass.runs.extend(taken_before(&taking.path, file.run_id, workshop).await?)
+            }
             Err(EngineError::Stopped) => return Err(EngineError::Stopped),
             Err(error) => {
                 let exit = Exit::of_engine(&error);
@@ -123,7 +126,8 @@ async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<O
 async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
     let mut pass = Pass::default();
     for run in workshop.store.open_runs().await? {
-        let is_taken = workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
+        let is_taken =
+            workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
         if is_taken {
             pass.runs.push(run.id);
         }
@@ -156,7 +160,10 @@ fn open_folder(workshop: &Workshop) -> Result<Option<DropFolder>, EngineError> {
     let Some(settings) = workshop.engine.folder_settings() else { return Ok(None) };
     let folder = DropFolder::open(settings)?;
     if folder.is_none() {
-        out::talk(&format!("`{}` is watched by another process, which takes in its files", settings.root.display()));
+        out::talk(&format!(
+            "`{}` is watched by another process, which takes in its files",
+            settings.root.display()
+        ));
     }
     Ok(folder)
 }
@@ -175,7 +182,8 @@ async fn send(args: &SyncArgs, pass: Pass, workshop: &Workshop, stop: &Stop) -> 
             window: rate.window,
         };
         let progress = workshop.engine.progress();
-        let drained = show(progress, rows, pace, &workshop.clock, drain(args, &pass.runs, workshop, stop)).await?;
+        let drained =
+            show(progress, rows, pace, &workshop.clock, drain(args, &pass.runs, workshop, stop)).await?;
         if drained == DrainEnd::Stopped {
             return Err(EngineError::Stopped);
         }

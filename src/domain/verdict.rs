@@ -73,7 +73,9 @@ impl Cause {
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Key => "check `luma.api_key`: the key is unknown to Luma or was revoked",
-            Self::Plan => "the account or its plan does not allow imports by API: see the account's settings at Luma",
+            Self::Plan => {
+                "the account or its plan does not allow imports by API: see the account's settings at Luma"
+            }
             Self::Route => "check `luma.base_url` and `luma.dialect`: this server does not know the route",
             Self::Tags => "check the tag ids in `[tags]` and in the rows: Luma refuses them",
             Self::Unknown => "Luma refuses every row alike, so the rows are not to blame: see its answer",
@@ -268,10 +270,7 @@ mod tests {
         assert_eq!(named("Invalid request."), AfterRefusal::Halve);
         assert_eq!(named("jimbo@example.org is invalid"), AfterRefusal::Halve);
         assert_eq!(named("bo@example.org.uk is invalid"), AfterRefusal::Halve);
-        assert_eq!(
-            after_refusal("no", &rows[..1], none),
-            AfterRefusal::RejectOnly { probe: false }
-        );
+        assert_eq!(after_refusal("no", &rows[..1], none), AfterRefusal::RejectOnly { probe: false });
     }
 
     #[test]

@@ -26,10 +26,8 @@ impl Engine {
     /// Puts away a file whose run has ended: result files first, the file itself last.
     pub(super) async fn archive(&self, file: &InputFile, layout: &Layout) -> Result<(), EngineError> {
         let report = self.report(file.run_id).await?;
-        let has_ended = matches!(
-            report.run.status,
-            RunStatus::Succeeded | RunStatus::Partial | RunStatus::Canceled
-        );
+        let has_ended =
+            matches!(report.run.status, RunStatus::Succeeded | RunStatus::Partial | RunStatus::Canceled);
         if file.state != FileState::Taken || !has_ended {
             return Ok(());
         }

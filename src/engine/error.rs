@@ -21,7 +21,9 @@ pub enum EngineError {
         path: PathBuf,
     },
     /// A file with invalid rows, where such files are refused.
-    #[error("`{path}` has {rows} invalid rows, the first on line {line}: {reason}\nhint: mend them, or set `folder.on_error = \"skip\"` to send the others")]
+    #[error(
+        "`{path}` has {rows} invalid rows, the first on line {line}: {reason}\nhint: mend them, or set `folder.on_error = \"skip\"` to send the others"
+    )]
     Refused {
         /// Which.
         path: PathBuf,
@@ -43,10 +45,14 @@ pub enum EngineError {
         source: std::io::Error,
     },
     /// Luma refuses the key.
-    #[error("key refused: {0}\nhint: check `luma.api_key`; the rows are kept and go out once the key is right")]
+    #[error(
+        "key refused: {0}\nhint: check `luma.api_key`; the rows are kept and go out once the key is right"
+    )]
     KeyRefused(String),
     /// The key belongs to somebody else than the ledger.
-    #[error("the key belongs to the Luma user `{found}`, and this database is the record of `{known}`\nhint: use the key of that user, or another database for this one (`database.url`)")]
+    #[error(
+        "the key belongs to the Luma user `{found}`, and this database is the record of `{known}`\nhint: use the key of that user, or another database for this one (`database.url`)"
+    )]
     WrongAccount {
         /// Whom the ledger belongs to.
         known: String,

@@ -41,7 +41,7 @@ impl Engine {
     }
 
     async fn close(&self, run: &Run) -> Result<(), EngineError> {
-        let counts = self.store.run_counts(run).await?;
+        let counts = self.store.count_rows(run).await?;
         let breach = breach(&counts);
         let status = if breach.is_some() { RunStatus::Failed } else { counts.status() };
         if self.store.end_run(run.id, status, breach.as_deref(), self.clock.now()).await? {
@@ -69,5 +69,6 @@ impl Engine {
 /// Every row read ends in exactly one outcome; otherwise in these words.
 fn breach(counts: &RunCounts) -> Option<String> {
     let (read, accounted) = (counts.read, counts.accounted());
-    (read != accounted).then(|| format!("{read} rows were read and {accounted} are accounted for: please report this"))
+    (read != accounted)
+        .then(|| format!("{read} rows were read and {accounted} are accounted for: please report this"))
 }

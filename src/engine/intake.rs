@@ -234,16 +234,18 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let unions = self.union_ids(&prepared.diff.changed).await?;
         let rows = &prepared.part;
-        let pending: Vec<PendingRow<'_>> = prepared
-            .diff
-            .changed
-            .iter()
-            .map(|changed| {
+        let id_of = |wanted: &Wanted| match wanted {
+            Wanted::Set(set) => sets.ids[*set as usize],
+            Wanted::Union(set) => unions[set],
+        };
+        let mut changed: Vec<(i64, &Changed)> =
+            prepared.diff.changed.iter().map(|changed| (id_of(&changed.wanted), changed)).collect();
+        // The rows of a batch lie side by side then, and its settle touches few pages.
+        changed.sort_by_key(|(tag_set, _)| *tag_set);
+        let pending: Vec<PendingRow<'_>> = changed
+            .into_iter()
+            .map(|(tag_set, changed)| {
                 let (row, name) = (rows.row(changed.row), rows.row(changed.named).name);
-                let tag_set = match &changed.wanted {
-                    Wanted::Set(set) => sets.ids[*set as usize],
-                    Wanted::Union(set) => unions[set],
-                };
                 PendingRow {
                     email: row.email,
                     name: (!name.is_empty()).then_some(name),
@@ -321,7 +323,12 @@ fn read(
             Err(error) => {
                 invalid += 1;
                 first_invalid.get_or_insert_with(|| (row.line, error.reason.clone()));
-                writer.push_bad(row.line, error.code, error.email.as_deref().unwrap_or_default(), &error.reason)
+                writer.push_bad(
+                    row.line,
+                    error.code,
+                    error.email.as_deref().unwrap_or_default(),
+                    &error.reason,
+                )
             }
         };
         match pushed {

@@ -27,8 +27,8 @@ use std::time::Duration;
 
 pub use drain::DrainEnd;
 pub use error::EngineError;
-pub use folder::DropFolder;
 pub use finish::Finished;
+pub use folder::DropFolder;
 pub use intake::{Taken, Taking};
 pub use stop::{Stop, Stopper};
 

@@ -60,9 +60,7 @@ impl Engine {
         }
         let now = self.clock.now();
         let limits = (self.settings.limits.max_rows, now.plus(hold));
-        self.store
-            .take_rows(&self.settings.account, run_id, &taken, planner.touched(), limits, now)
-            .await?;
+        self.store.take_rows(&self.settings.account, run_id, &taken, planner.touched(), limits, now).await?;
         tracing::info!(run = run_id, rows = taken.len(), "took rows from the queue");
         Ok(taken.len() as u64)
     }
@@ -128,7 +126,8 @@ impl Engine {
         }
         let address = Address::parse(&row.email).map_err(|error| (Code::EmailInvalid, error.to_string()))?;
         let tags = row.tags.as_deref().unwrap_or_default();
-        let tags = self.settings.tags.resolve_cell(tags).map_err(|error| (Code::TagUnknown, error.to_string()))?;
+        let tags =
+            self.settings.tags.resolve_cell(tags).map_err(|error| (Code::TagUnknown, error.to_string()))?;
         Ok(Candidate { row, address, tags })
     }
 }

@@ -33,16 +33,19 @@ impl Engine {
             Verdict::Refused { .. } => self.store.evidence(batch.run_id, batch.tag_set_id).await?,
             _ => Evidence::default(),
         };
-        let decision = decide(&reply.verdict, &Facts {
-            addresses: &addresses,
-            body_bytes,
-            attempts: batch.attempts,
-            evidence,
-            retry: self.settings.retry,
-            block: self.settings.allowance.window,
-            jitter: self.chance(),
-            now: self.clock.now(),
-        });
+        let decision = decide(
+            &reply.verdict,
+            &Facts {
+                addresses: &addresses,
+                body_bytes,
+                attempts: batch.attempts,
+                evidence,
+                retry: self.settings.retry,
+                block: self.settings.allowance.window,
+                jitter: self.chance(),
+                now: self.clock.now(),
+            },
+        );
         let decision = if self.settings.is_service { self.wait_out(decision) } else { decision };
         self.tell(&batch, &reply, &decision);
         let halt = decision.halt.as_ref().map(|(cause, reason)| format!("{reason} ({})", cause.hint()));
@@ -118,7 +121,14 @@ impl Engine {
         let verdict = reply.verdict.as_str();
         Progress::add(&self.progress.requests, 1);
         // The words of an answer may hold an address.
-        tracing::debug!(batch = id, run, rows, status = reply.status, verdict, detail = reply.verdict.detail());
+        tracing::debug!(
+            batch = id,
+            run,
+            rows,
+            status = reply.status,
+            verdict,
+            detail = reply.verdict.detail()
+        );
         match &reply.verdict {
             Verdict::Accepted | Verdict::Interrupted => {}
             Verdict::Throttled { .. } => {
@@ -135,7 +145,12 @@ impl Engine {
                 tracing::info!(batch = id, run, rows, status = reply.status, "Luma refused a request");
             }
             Verdict::Halted { cause, .. } => {
-                tracing::error!(run, status = reply.status, hint = cause.hint(), "Luma refuses what is not about rows");
+                tracing::error!(
+                    run,
+                    status = reply.status,
+                    hint = cause.hint(),
+                    "Luma refuses what is not about rows"
+                );
             }
         }
     }

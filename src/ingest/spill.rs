@@ -278,9 +278,8 @@ impl Part {
     fn texts(&self, at: usize) -> (&str, &str) {
         let (first, second) = self.lengths(at);
         let start = at + HEAD;
-        let text = |from: usize, len: usize| {
-            std::str::from_utf8(&self.bytes[from..from + len]).unwrap_or_default()
-        };
+        let text =
+            |from: usize, len: usize| std::str::from_utf8(&self.bytes[from..from + len]).unwrap_or_default();
         (text(start, first), text(start + first, second))
     }
 }

@@ -34,7 +34,9 @@ pub struct ClientOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The key holds characters that no header can.
-    #[error("the API key holds characters that cannot be sent\nhint: see that the secret has no line break or quote in it")]
+    #[error(
+        "the API key holds characters that cannot be sent\nhint: see that the secret has no line break or quote in it"
+    )]
     Key,
     /// TLS or the resolver could not be set up.
     #[error("cannot set up the HTTP client")]

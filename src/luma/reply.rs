@@ -189,7 +189,10 @@ mod tests {
 
     #[test]
     fn messages_are_short_and_of_one_line() {
-        assert_eq!(message(br#"{"message":"Invalid request.\n- emails: bad","code":null}"#), "Invalid request. - emails: bad");
+        assert_eq!(
+            message(br#"{"message":"Invalid request.\n- emails: bad","code":null}"#),
+            "Invalid request. - emails: bad"
+        );
         assert_eq!(message(b"<html><TITLE>502 Bad Gateway</TITLE>"), "an HTML page: 502 Bad Gateway");
         assert_eq!(message(b"  "), "an empty answer");
         assert_eq!(message(&[b'x'; 10_000]).chars().count(), MAX_MESSAGE + 1);

@@ -219,7 +219,11 @@ impl Store {
     }
 
     /// Takes a place in the window for a request that carries no rows; its number, or when to ask again.
-    pub async fn claim_request(&self, claims: &Claims<'_>, now: Time) -> Result<std::result::Result<i64, Time>> {
+    pub async fn claim_request(
+        &self,
+        claims: &Claims<'_>,
+        now: Time,
+    ) -> Result<std::result::Result<i64, Time>> {
         let window_start = now.minus(claims.allowance.window);
         let granted = write_tx!(self, tx => { 'claim: {
             let blocked: Option<Time> =

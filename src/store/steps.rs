@@ -240,11 +240,13 @@ macro_rules! regroup {
 /// Remembers how large a body is worth trying.
 macro_rules! learn_size {
     ($tx:ident, $account:expr, $bytes:expr) => {
-        sqlx::query("update accounts set max_body = $2 where name = $1 and (max_body is null or max_body > $2)")
-            .bind($account)
-            .bind($bytes as i64)
-            .execute(&mut *$tx)
-            .await?
+        sqlx::query(
+            "update accounts set max_body = $2 where name = $1 and (max_body is null or max_body > $2)",
+        )
+        .bind($account)
+        .bind($bytes as i64)
+        .execute(&mut *$tx)
+        .await?
     };
 }
 
@@ -283,6 +285,4 @@ macro_rules! halt {
     }};
 }
 
-pub(super) use {
-    deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject, unite,
-};
+pub(super) use {deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject, unite};
