@@ -171,7 +171,7 @@ impl Store {
                   where run_id = $1 and state in ('pending', 'in_flight', 'delivered', 'canceled') group by state
                  union all
                  select state, count(*) from member_queue
-                  where run_id = $1 and state in ('invalid', 'rejected', 'failed') group by state
+                  where run_id = $1 and code is not null and state in ('invalid', 'rejected', 'failed') group by state
                  union all
                  select state, count(*) from member_queue
                   where run_id = $1 and batch_id is null and state not in ('invalid', 'rejected', 'failed')
@@ -207,7 +207,7 @@ impl Store {
                    from (select state, code, reason, coalesce(line, id) as at,
                                 row_number() over (partition by state, code order by coalesce(line, id)) as place
                            from member_queue
-                          where run_id = $1 and state in ('invalid', 'rejected', 'failed'))
+                          where run_id = $1 and code is not null and state in ('invalid', 'rejected', 'failed'))
                   group by state, code order by count(*) desc, code",
             )
             .bind(run_id)
@@ -231,7 +231,7 @@ impl Store {
                 "select q.id, q.line, q.email, q.name, coalesce(q.tags, t.tags) as tags,
                         q.state, q.code, q.reason
                    from member_queue q left join tag_sets t on t.id = q.tag_set_id
-                  where q.run_id = $1 and q.state in ('invalid', 'rejected', 'failed')
+                  where q.run_id = $1 and q.code is not null and q.state in ('invalid', 'rejected', 'failed')
                     and (coalesce(q.line, 0), q.id) > ($2, $3)
                   order by coalesce(q.line, 0), q.id limit $4",
             )
@@ -289,7 +289,8 @@ impl Store {
         let found: Vec<(i64, i64, i64)> = read!(self, db => {
             sqlx::query_as(
                 "select q.batch_id, q.run_id, count(*) from member_queue q
-                  where q.state = 'failed' and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
+                  where q.code is not null and q.state = 'failed'
+                    and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
                   group by q.batch_id, q.run_id order by q.batch_id",
             )
             .bind(run)
