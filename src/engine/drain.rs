@@ -1,13 +1,17 @@
-//! The loop that claims and sends: several requests under way, as fast as the quota allows.
+//! The loop that claims, sends and settles: several requests under way, as fast as the quota allows.
+//!
+//! Answers that came in together are settled together, and the batches that take their places are
+//! claimed in the same transaction: a commit is what a turn costs most.
 
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Engine, EngineError, Stop};
+use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
+use crate::domain::outcome::Outcome;
 use crate::luma::IMPORT_ROUTE;
-use crate::store::{Claim, Claims, Scope};
+use crate::store::{Claim, Claims, Scope, Settlement, StoreError};
 
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,95 +24,197 @@ pub enum DrainEnd {
 
 /// Others may add work or settle theirs: however long there is to wait, look again this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Between two tries to write an outcome that the database would not take.
+const WRITE_PAUSE: Duration = Duration::from_millis(250);
+
+/// A drain as it goes on.
+struct Drain<'a> {
+    engine: &'a Engine,
+    scope: Scope,
+    stop: &'a Stop,
+    in_flight: JoinSet<Result<Settlement, EngineError>>,
+    answered: Vec<Settlement>,
+    /// Requests that may leave this second.
+    permits: usize,
+    /// Nothing can be claimed before this moment, unless an answer changes that.
+    rest: Option<Time>,
+    /// Nothing was pending at the last look.
+    is_idle: bool,
+}
 
 impl Engine {
     /// Sends what is due in `scope` until nothing is pending; where `for_ever`, until told to stop.
     pub async fn drain(&self, scope: Scope, for_ever: bool, stop: &Stop) -> Result<DrainEnd, EngineError> {
-        let mut in_flight: JoinSet<Result<(), EngineError>> = JoinSet::new();
-        let end = self.claim_and_send(scope, for_ever, stop, &mut in_flight).await;
+        let mut drain = Drain {
+            engine: self,
+            scope,
+            stop,
+            in_flight: JoinSet::new(),
+            answered: Vec::new(),
+            permits: 0,
+            rest: None,
+            is_idle: false,
+        };
+        let end = drain.run(for_ever).await;
         self.progress.wait(None);
-        // Whatever ended the loop, what is in flight ends in order.
-        while let Some(sent) = in_flight.join_next().await {
-            sent??;
-        }
-        end
+        // Whatever ended the loop, what has left is settled.
+        let settled = drain.settle_rest().await;
+        end.and_then(|end| settled.map(|()| end))
     }
+}
 
-    async fn claim_and_send(
-        &self,
-        scope: Scope,
-        for_ever: bool,
-        stop: &Stop,
-        in_flight: &mut JoinSet<Result<(), EngineError>>,
-    ) -> Result<DrainEnd, EngineError> {
+impl Drain<'_> {
+    async fn run(&mut self, for_ever: bool) -> Result<DrainEnd, EngineError> {
         loop {
-            while let Some(sent) = in_flight.try_join_next() {
-                sent??;
+            while let Some(answer) = self.in_flight.try_join_next() {
+                self.answered.push(answer??);
             }
-            if stop.is_requested() {
+            if self.stop.is_requested() {
                 return Ok(DrainEnd::Stopped);
             }
-            if in_flight.len() >= self.settings.max_in_flight {
-                if let Some(sent) = in_flight.join_next().await {
-                    sent??;
-                }
-                continue;
+            let free = self.engine.settings.max_in_flight - self.in_flight.len();
+            let may_claim = !self.answered.is_empty() || self.rest.is_none();
+            while may_claim && self.permits < free && self.engine.throttle.try_now() {
+                self.permits += 1;
             }
-            tokio::select! {
-                () = self.throttle.ready() => {}
-                () = stop.requested() => continue,
-            }
-            match self.claim(scope, self.settings.max_in_flight - in_flight.len()).await? {
-                Claim::Batches(batches) => {
-                    self.progress.wait(None);
-                    for batch in batches {
-                        let (engine, stop) = (self.clone(), stop.clone());
-                        in_flight.spawn(async move { engine.send(batch, &stop).await });
-                    }
+            let limit = if may_claim { self.permits.min(free) } else { 0 };
+            if limit > 0 || !self.answered.is_empty() {
+                self.turn(limit).await?;
+                if self.is_idle && !for_ever && self.in_flight.is_empty() {
+                    return Ok(DrainEnd::Done);
                 }
-                Claim::Idle if !for_ever && in_flight.is_empty() => return Ok(DrainEnd::Done),
-                Claim::Idle => {
-                    self.progress.wait(None);
-                    self.rest(self.clock.now().plus(LOOK_AGAIN), stop, in_flight).await?;
-                }
-                Claim::Wait(until, why) => {
-                    self.progress.wait(Some((until, why)));
-                    self.rest(until.min(self.clock.now().plus(LOOK_AGAIN)), stop, in_flight).await?;
-                }
+            } else {
+                self.wait(free).await?;
             }
         }
     }
 
-    /// Claims until the database lets it: a busy or full disk is waited out.
-    async fn claim(&self, scope: Scope, limit: usize) -> Result<Claim, EngineError> {
+    /// Settles what was answered and claims up to `limit` batches, in one transaction.
+    async fn turn(&mut self, limit: usize) -> Result<(), EngineError> {
+        let engine = self.engine;
         let claims = Claims {
-            account: &self.settings.account,
-            worker_id: self.worker_id,
-            scope,
+            account: &engine.settings.account,
+            worker_id: engine.worker_id,
+            scope: self.scope,
             limit,
-            allowance: self.settings.allowance,
+            allowance: engine.settings.allowance,
             route: IMPORT_ROUTE,
         };
-        match self.store.claim(&claims, self.clock.now()).await {
+        let now = engine.clock.now();
+        let answered = std::mem::take(&mut self.answered);
+        let claim = match engine.store.turn(&answered, (limit > 0).then_some(&claims), now).await {
+            Ok(claim) => {
+                answered.iter().for_each(|settlement| engine.count(settlement));
+                claim
+            }
+            // One of them spoils the transaction for all: each for itself, then.
+            Err(error) if !answered.is_empty() => {
+                tracing::debug!(%error, "settling one by one");
+                for settlement in &answered {
+                    engine.settle_alone(settlement).await?;
+                }
+                None
+            }
             Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "the database is not available; waiting");
-                Ok(Claim::Wait(self.clock.now().plus(LOOK_AGAIN), "the database"))
+                Some(Claim::Wait(now.plus(LOOK_AGAIN), "the database"))
             }
-            claim => Ok(claim?),
+            Err(error) => return Err(error.into()),
+        };
+        self.begin(claim, now);
+        Ok(())
+    }
+
+    /// Sends what was claimed, or remembers when to ask again.
+    fn begin(&mut self, claim: Option<Claim>, now: Time) {
+        let look_again = now.plus(LOOK_AGAIN);
+        self.rest = None;
+        self.is_idle = false;
+        match claim {
+            None => {}
+            Some(Claim::Batches(batches)) => {
+                self.engine.progress.wait(None);
+                self.permits = self.permits.saturating_sub(batches.len());
+                for batch in batches {
+                    let (engine, stop) = (self.engine.clone(), self.stop.clone());
+                    self.in_flight.spawn(async move { engine.send(batch, &stop).await });
+                }
+            }
+            Some(Claim::Wait(until, why)) => {
+                self.engine.progress.wait(Some((until, why)));
+                self.rest = Some(until.min(look_again));
+            }
+            Some(Claim::Idle) => {
+                self.engine.progress.wait(None);
+                self.is_idle = true;
+                self.rest = Some(look_again);
+            }
         }
     }
 
-    /// Waits for the moment, for a request to end, or for the stop, whichever is first.
-    async fn rest(
-        &self,
-        until: Time,
-        stop: &Stop,
-        in_flight: &mut JoinSet<Result<(), EngineError>>,
-    ) -> Result<(), EngineError> {
+    /// Waits for an answer, for a place, for the moment to ask again, or for the stop.
+    async fn wait(&mut self, free: usize) -> Result<(), EngineError> {
+        let engine = self.engine;
+        let needs_permit = self.rest.is_none() && free > 0 && self.permits == 0;
         tokio::select! {
-            () = self.clock.sleep_until(until) => Ok(()),
-            () = stop.requested() => Ok(()),
-            Some(sent) = in_flight.join_next() => sent?,
+            () = self.stop.requested() => {}
+            Some(answer) = self.in_flight.join_next() => self.answered.push(answer??),
+            () = engine.throttle.ready(), if needs_permit => self.permits += 1,
+            () = engine.clock.sleep_until(self.rest.unwrap_or(Time::from_micros(0))), if self.rest.is_some() => {
+                self.rest = None;
+            }
         }
+        Ok(())
+    }
+
+    async fn settle_rest(&mut self) -> Result<(), EngineError> {
+        while let Some(answer) = self.in_flight.join_next().await {
+            self.answered.push(answer??);
+        }
+        for settlement in std::mem::take(&mut self.answered) {
+            self.engine.settle_alone(&settlement).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Writes one outcome. One that the database will not take for as long as the lease lasts is
+    /// dropped: the batch comes back and is sent again.
+    async fn settle_alone(&self, settlement: &Settlement) -> Result<(), EngineError> {
+        let batch = &settlement.batch;
+        let give_up = self.clock.now().plus(self.settings.lease);
+        loop {
+            let now = self.clock.now();
+            match self.store.turn(std::slice::from_ref(settlement), None, now).await {
+                Ok(_) => {
+                    self.count(settlement);
+                    return Ok(());
+                }
+                Err(error @ StoreError::Lost { .. }) => {
+                    tracing::warn!(batch = batch.id, claim = batch.claim_id, %error, "the outcome came too late");
+                    return Ok(());
+                }
+                Err(error) if error.is_passing() && now < give_up => {
+                    tracing::warn!(batch = batch.id, %error, "could not write an outcome yet");
+                    self.clock.sleep(WRITE_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn count(&self, settlement: &Settlement) {
+        let rows = settlement.batch.recipients.len() as u64;
+        let settled = match &settlement.outcome {
+            Outcome::Delivered => {
+                Progress::add(&self.progress.delivered, rows);
+                rows
+            }
+            Outcome::Failed { .. } => rows,
+            Outcome::Rejected { places, .. } => places.len() as u64,
+            Outcome::Again { .. } | Outcome::Split => 0,
+        };
+        Progress::add(&self.progress.settled, settled);
     }
 }

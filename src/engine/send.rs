@@ -1,4 +1,4 @@
-//! One claimed batch: request, verdict, settle.
+//! One claimed batch: request, verdict, and what follows from it.
 
 use std::time::Duration;
 
@@ -7,21 +7,18 @@ use crate::domain::batch::{BODY_FRAME, address_bytes};
 use crate::domain::outcome::{Decision, Facts, Outcome, decide};
 use crate::domain::verdict::{Evidence, Verdict};
 use crate::luma::Reply;
-use crate::store::{ClaimedBatch, Settled, StoreError};
+use crate::store::{ClaimedBatch, Settlement};
 
 /// A service looks again this often whether a refused key has become good.
 const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
-/// Between two tries to write an outcome that the database would not take.
-const WRITE_PAUSE: Duration = Duration::from_millis(250);
 
 impl Engine {
-    /// Sends a batch and writes what became of it. An outcome the database will not take for as
-    /// long as the lease lasts is dropped: the batch comes back and is sent again.
-    pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Result<(), EngineError> {
+    /// Sends a batch and decides what became of it. Nothing is written here.
+    pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Result<Settlement, EngineError> {
         let addresses: Vec<&str> = batch.recipients.iter().map(|to| to.email.as_str()).collect();
         let body_bytes = body_bytes(&batch, &addresses);
         if batch.max_body.is_some_and(|max| body_bytes > max) && addresses.len() > 1 {
-            return self.write(&batch, &Outcome::Split, &Settled::default()).await;
+            return Ok(unsent(batch));
         }
         let reply = tokio::select! {
             reply = self.client.import(&batch.tags, addresses.iter().copied()) => reply,
@@ -33,31 +30,29 @@ impl Engine {
             Verdict::Refused { .. } => self.store.evidence(batch.run_id, batch.tag_set_id).await?,
             _ => Evidence::default(),
         };
-        let decision = decide(
-            &reply.verdict,
-            &Facts {
-                addresses: &addresses,
-                body_bytes,
-                attempts: batch.attempts,
-                evidence,
-                retry: self.settings.retry,
-                block: self.settings.allowance.window,
-                jitter: self.chance(),
-                now: self.clock.now(),
-            },
-        );
+        let facts = Facts {
+            addresses: &addresses,
+            body_bytes,
+            attempts: batch.attempts,
+            evidence,
+            retry: self.settings.retry,
+            block: self.settings.allowance.window,
+            jitter: self.chance(),
+            now: self.clock.now(),
+        };
+        let decision = decide(&reply.verdict, &facts);
         let decision = if self.settings.is_service { self.wait_out(decision) } else { decision };
         self.tell(&batch, &reply, &decision);
-        let halt = decision.halt.as_ref().map(|(cause, reason)| format!("{reason} ({})", cause.hint()));
-        let settled = Settled {
+        Ok(Settlement {
+            batch,
+            outcome: decision.outcome,
             status: reply.status,
             verdict: Some(reply.verdict.as_str()),
-            detail: reply.verdict.detail(),
-            block: decision.block.as_ref().map(|(until, why)| (*until, why.as_str())),
+            detail: reply.verdict.detail().map(str::to_owned),
+            block: decision.block,
             max_body: decision.max_body,
-            halt: halt.as_deref(),
-        };
-        self.write(&batch, &decision.outcome, &settled).await
+            halt: decision.halt.map(|(cause, reason)| format!("{reason} ({})", cause.hint())),
+        })
     }
 
     /// A service does not give a run up because of the key or the plan: it waits for a person, and
@@ -77,43 +72,6 @@ impl Engine {
             }
             halt => Decision { halt, ..decision },
         }
-    }
-
-    async fn write(
-        &self,
-        batch: &ClaimedBatch,
-        outcome: &Outcome,
-        settled: &Settled<'_>,
-    ) -> Result<(), EngineError> {
-        let give_up = self.clock.now().plus(self.settings.lease);
-        loop {
-            let now = self.clock.now();
-            match self.store.settle(batch, outcome, settled, now).await {
-                Ok(()) => break,
-                Err(error @ StoreError::Lost { .. }) => {
-                    tracing::warn!(batch = batch.id, claim = batch.claim_id, %error, "the outcome came too late");
-                    return Ok(());
-                }
-                Err(error) if error.is_passing() && now < give_up => {
-                    tracing::warn!(batch = batch.id, %error, "could not write an outcome yet");
-                    self.clock.sleep(WRITE_PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let rows = batch.recipients.len() as u64;
-        match outcome {
-            Outcome::Delivered => {
-                Progress::add(&self.progress.delivered, rows);
-                Progress::add(&self.progress.settled, rows);
-            }
-            Outcome::Failed { .. } => Progress::add(&self.progress.settled, rows),
-            Outcome::Rejected { places, .. } => {
-                Progress::add(&self.progress.settled, places.len() as u64);
-            }
-            Outcome::Again { .. } | Outcome::Split => {}
-        }
-        Ok(())
     }
 
     fn tell(&self, batch: &ClaimedBatch, reply: &Reply, decision: &Decision) {
@@ -153,6 +111,20 @@ impl Engine {
                 );
             }
         }
+    }
+}
+
+/// Larger than what Luma is known to take: halved without asking.
+fn unsent(batch: ClaimedBatch) -> Settlement {
+    Settlement {
+        batch,
+        outcome: Outcome::Split,
+        status: None,
+        verdict: None,
+        detail: None,
+        block: None,
+        max_body: None,
+        halt: None,
     }
 }
 

@@ -15,6 +15,12 @@ impl Throttle {
         Self(RateLimiter::direct(Quota::per_second(per_second)))
     }
 
+    /// Whether one more request may go now; it counts as gone if so.
+    #[must_use]
+    pub fn try_now(&self) -> bool {
+        self.0.check().is_ok()
+    }
+
     /// Waits until one more request may go. Safe to drop at any time.
     pub async fn ready(&self) {
         self.0.until_ready().await;

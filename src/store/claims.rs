@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use super::ledger::parse_tag_set;
-use super::{Result, Store, StoreError, error::ensure_rows, write_tx};
+use super::{Result, Store, StoreError, write_tx};
 use crate::clock::Time;
 use crate::domain::tag::TagSet;
 
@@ -90,32 +89,33 @@ pub struct Claims<'a> {
     pub route: &'static str,
 }
 
-type DueBatch = (i64, i64, i64, i64, i64, i64, String);
+pub(super) type DueBatch = (i64, i64, i64, i64, i64, i64, String);
 
-impl Store {
-    /// Claims due batches, as many as the quota lets go now.
-    pub async fn claim(&self, claims: &Claims<'_>, now: Time) -> Result<Claim> {
-        let window_start = now.minus(claims.allowance.window);
-        let run = match claims.scope {
-            Scope::All => None,
-            Scope::Run(id) => Some(id),
-        };
-        let claim = write_tx!(self, tx => { 'claim: {
+/// Claims due batches on the open transaction, as many as the quota lets go now.
+macro_rules! claim_due {
+    ($tx:ident, $claims:expr, $now:expr) => {
+        'claim: {
+            let (claims, now) = ($claims, $now);
+            let window_start = now.minus(claims.allowance.window);
+            let run = match claims.scope {
+                $crate::store::Scope::All => None,
+                $crate::store::Scope::Run(id) => Some(id),
+            };
             let (blocked, max_body): (Option<Time>, Option<i64>) =
                 sqlx::query_as("select blocked_until, max_body from accounts where name = $1")
                     .bind(claims.account)
-                    .fetch_one(&mut *tx)
+                    .fetch_one(&mut *$tx)
                     .await?;
             let used: i64 = sqlx::query_scalar(
                 "select count(*) from attempts where account = $1 and started_at > $2",
             )
             .bind(claims.account)
             .bind(window_start)
-            .fetch_one(&mut *tx)
+            .fetch_one(&mut *$tx)
             .await?;
             let free = i64::from(claims.allowance.requests).saturating_sub(used).max(0);
             let limit = free.max(1).min(claims.limit as i64);
-            let due: Vec<DueBatch> = sqlx::query_as(
+            let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
                 "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags
                    from batches b
                    join runs r on r.id = b.run_id
@@ -128,7 +128,7 @@ impl Store {
             .bind(now)
             .bind(run)
             .bind(limit)
-            .fetch_all(&mut *tx)
+            .fetch_all(&mut *$tx)
             .await?;
 
             if due.is_empty() {
@@ -139,7 +139,7 @@ impl Store {
                 )
                 .bind(claims.account)
                 .bind(run)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut *$tx)
                 .await?;
                 break 'claim next.map_or(Claim::Idle, |at| Claim::Wait(at, "a retry or a filling batch"));
             }
@@ -155,7 +155,7 @@ impl Store {
                 .bind(claims.account)
                 .bind(window_start)
                 .bind(i64::from(claims.allowance.requests) - 1)
-                .fetch_optional(&mut *tx)
+                .fetch_optional(&mut *$tx)
                 .await?;
                 let until = leaves.unwrap_or(now).plus(claims.allowance.window);
                 break 'claim Claim::Wait(until, "the rate limit");
@@ -174,7 +174,7 @@ impl Store {
                 .bind(claims.route)
                 .bind(row_count)
                 .bind(now)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut *$tx)
                 .await?;
                 let taken = sqlx::query(
                     "update batches set state = 'in_flight', claim_id = $2, worker_id = $3
@@ -183,10 +183,10 @@ impl Store {
                 .bind(id)
                 .bind(claim_id)
                 .bind(claims.worker_id)
-                .execute(&mut *tx)
+                .execute(&mut *$tx)
                 .await?
                 .rows_affected();
-                ensure_rows(taken, 1, || format!("batch `{id}`"))?;
+                $crate::store::error::ensure_rows(taken, 1, || format!("batch `{id}`"))?;
                 // One packed text: a row each would cross threads five hundred times.
                 let packed: Option<String> = sqlx::query_scalar(
                     "select string_agg(id || ' ' || coalesce(address, email), char(10))
@@ -194,13 +194,13 @@ impl Store {
                               where batch_id = $1 and state = 'pending' order by id)",
                 )
                 .bind(id)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut *$tx)
                 .await?;
-                let recipients = unpack(&packed.unwrap_or_default())?;
-                ensure_rows(recipients.len() as u64, row_count.unsigned_abs(), || {
+                let recipients = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
+                $crate::store::error::ensure_rows(recipients.len() as u64, row_count.unsigned_abs(), || {
                     format!("a row of batch `{id}`")
                 })?;
-                batches.push(ClaimedBatch {
+                batches.push($crate::store::ClaimedBatch {
                     id,
                     claim_id,
                     account: claims.account.to_owned(),
@@ -209,15 +209,18 @@ impl Store {
                     priority,
                     max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()),
                     tag_set_id,
-                    tags: parse_tag_set(&tags)?,
+                    tags: $crate::store::ledger::parse_tag_set(&tags)?,
                     recipients,
                 });
             }
             Claim::Batches(batches)
-        }});
-        Ok(claim)
-    }
+        }
+    };
+}
 
+pub(super) use claim_due;
+
+impl Store {
     /// Takes a place in the window for a request that carries no rows; its number, or when to ask again.
     pub async fn claim_request(
         &self,
@@ -263,7 +266,7 @@ impl Store {
     }
 }
 
-fn unpack(packed: &str) -> Result<Vec<Recipient>> {
+pub(super) fn unpack(packed: &str) -> Result<Vec<Recipient>> {
     packed
         .lines()
         .map(|line| {

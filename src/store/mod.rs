@@ -33,7 +33,7 @@ pub use reports::{BadRow, CauseGroup, QueueDepth, RunCounts, RunReport};
 pub use results::LineOutcome;
 pub use rows::{BadInput, Intake, OpenBatch, PendingRow, UnkeptLines};
 pub use runs::{NewRun, Run, RunSource};
-pub use settle::Settled;
+pub use settle::Settlement;
 pub use workers::{Worker, WorkerIdentity};
 
 /// The open database. Cheap to clone.

@@ -17,6 +17,9 @@ const READERS: u32 = 4;
 /// KiB of page cache a connection. Rows are written in the order of their index, so little is enough.
 const WRITER_CACHE: u32 = 16_384;
 const READER_CACHE: u32 = 4_096;
+/// Pages of write-ahead log between two checkpoints: a page written by several settles is carried
+/// over once. 32 MiB at most that a crash leaves to be read back.
+const CHECKPOINT_PAGES: u32 = 8_192;
 
 impl Store {
     /// Opens or creates the SQLite database at `path` and brings its tables up to date.
@@ -34,7 +37,13 @@ impl Store {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone().pragma("cache_size", format!("-{WRITER_CACHE}")))
+            .test_before_acquire(false)
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", format!("-{WRITER_CACHE}"))
+                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string()),
+            )
             .await
             .map_err(opened)?;
         restrict_permissions(path);
@@ -42,6 +51,7 @@ impl Store {
         migrate(&writer).await?;
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
+            .test_before_acquire(false)
             .connect_with(options.pragma("cache_size", format!("-{READER_CACHE}")).pragma("query_only", "on"))
             .await
             .map_err(opened)?;

@@ -4,67 +4,87 @@
 //! nothing. This is the only place that ends a row that was sent.
 
 use super::accounts::block;
+use super::claims::claim_due;
 use super::steps::{deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject};
-use super::{ClaimedBatch, Result, Store, error::ensure_rows, read, write_tx};
+use super::{Claim, ClaimedBatch, Claims, Result, Store, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Evidence;
 
-/// What came back, and what it changes besides the batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled<'a> {
+/// Settles one batch on the open transaction.
+macro_rules! settle {
+    ($tx:ident, $settlement:expr, $now:expr) => {{
+        let settlement: &Settlement = $settlement;
+        let (batch, now) = (&settlement.batch, $now);
+        end_claim!($tx, batch, &settlement.outcome, now);
+        record_answer!($tx, settlement, now);
+        match &settlement.outcome {
+            Outcome::Delivered => deliver!($tx, batch, now),
+            Outcome::Failed { code, reason } => fail!($tx, batch, code, reason, now),
+            Outcome::Rejected { places, reason, probe } => {
+                reject!($tx, batch, places, reason, now);
+                if *probe {
+                    probe!($tx, batch);
+                }
+            }
+            Outcome::Again { .. } | Outcome::Split => {}
+        }
+        for places in children(batch, &settlement.outcome) {
+            regroup!($tx, batch, places, now);
+        }
+        if let Some((until, why)) = &settlement.block {
+            block!($tx, &batch.account, *until, why);
+        }
+        if let Some(bytes) = settlement.max_body {
+            learn_size!($tx, &batch.account, bytes);
+        }
+        if let Some(why) = &settlement.halt {
+            halt!($tx, batch, why, now);
+        }
+    }};
+}
+
+/// What became of a claimed batch, and what that changes besides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The batch, as it was claimed.
+    pub batch: ClaimedBatch,
+    /// What becomes of it.
+    pub outcome: Outcome,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
     /// The verdict, as stored; `None` where the request never left and counts for nothing.
     pub verdict: Option<&'static str>,
     /// What was said or seen.
-    pub detail: Option<&'a str>,
+    pub detail: Option<String>,
     /// Nobody sends before this moment, and why.
-    pub block: Option<(Time, &'a str)>,
+    pub block: Option<(Time, String)>,
     /// Bytes of the largest body worth trying from now on.
     pub max_body: Option<usize>,
     /// The run stops, for this reason. Rows refused alone are pending again: they were not to blame.
-    pub halt: Option<&'a str>,
+    pub halt: Option<String>,
 }
 
 impl Store {
-    /// Writes the outcome of a claimed batch. `Lost` where the claim is no longer ours.
-    pub async fn settle(
+    /// Writes the outcomes of claimed batches and claims more, all in one transaction. `Lost`
+    /// where one of the claims is no longer ours: nothing is written then, of none of them.
+    pub async fn turn(
         &self,
-        batch: &ClaimedBatch,
-        outcome: &Outcome,
-        settled: &Settled<'_>,
+        settlements: &[Settlement],
+        claims: Option<&Claims<'_>>,
         now: Time,
-    ) -> Result<()> {
-        write_tx!(self, tx => {
-            end_claim!(tx, batch, outcome, now);
-            record_answer!(tx, batch, settled, now);
-            match outcome {
-                Outcome::Delivered => deliver!(tx, batch, now),
-                Outcome::Failed { code, reason } => fail!(tx, batch, code, reason, now),
-                Outcome::Rejected { places, reason, probe } => {
-                    reject!(tx, batch, places, reason, now);
-                    if *probe {
-                        probe!(tx, batch);
-                    }
-                }
-                Outcome::Again { .. } | Outcome::Split => {}
+    ) -> Result<Option<Claim>> {
+        let claim = write_tx!(self, tx => {
+            for settlement in settlements {
+                settle!(tx, settlement, now);
             }
-            for places in children(batch, outcome) {
-                regroup!(tx, batch, places, now);
-            }
-            if let Some((until, why)) = settled.block {
-                block!(tx, &batch.account, until, why);
-            }
-            if let Some(bytes) = settled.max_body {
-                learn_size!(tx, &batch.account, bytes);
-            }
-            if let Some(why) = settled.halt {
-                halt!(tx, batch, why, now);
+            match claims {
+                Some(claims) => Some(claim_due!(tx, claims, now)),
+                None => None,
             }
         });
-        Ok(())
+        Ok(claim)
     }
 
     /// Completes the record of a request that carried no rows.

@@ -35,24 +35,24 @@ macro_rules! end_claim {
 
 /// Completes the attempt; one that never left is no attempt.
 macro_rules! record_answer {
-    ($tx:ident, $batch:expr, $settled:expr, $now:expr) => {
-        match $settled.verdict {
+    ($tx:ident, $settlement:expr, $now:expr) => {
+        match $settlement.verdict {
             Some(verdict) => {
                 sqlx::query(
                     "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
                       where id = $1 and verdict is null",
                 )
-                .bind($batch.claim_id)
+                .bind($settlement.batch.claim_id)
                 .bind($now)
-                .bind($settled.status.map(i64::from))
+                .bind($settlement.status.map(i64::from))
                 .bind(verdict)
-                .bind($settled.detail)
+                .bind(&$settlement.detail)
                 .execute(&mut *$tx)
                 .await?
             }
             None => {
                 sqlx::query("delete from attempts where id = $1")
-                    .bind($batch.claim_id)
+                    .bind($settlement.batch.claim_id)
                     .execute(&mut *$tx)
                     .await?
             }
