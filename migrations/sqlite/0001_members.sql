@@ -8,11 +8,18 @@ create table accounts (
     -- Nobody sends before this moment.
     blocked_until text,
     block_reason text,
-    -- Bytes of the largest body worth trying, learnt from answers of 413.
+    -- What the block is about: a block by Luma stands, one of ours ends when Luma answers well.
+    block_cause text check (block_cause in ('throttled', 'refused', 'faults')),
+    -- Passing faults since the last answer that was none.
+    faults integer not null default 0 check (faults >= 0),
+    -- Bytes of the largest body worth trying, learnt from answers of 413, and until when that is believed.
     max_body integer check (max_body > 0),
+    max_body_until text,
     -- Members in the ledger, kept by the settles.
     members integer not null default 0 check (members >= 0),
-    check ((blocked_until is null) = (block_reason is null))
+    check ((blocked_until is null) = (block_reason is null)),
+    check ((blocked_until is null) = (block_cause is null)),
+    check ((max_body is null) = (max_body_until is null))
 ) strict;
 
 insert into accounts (name) values ('main');
@@ -142,7 +149,7 @@ create table member_queue (
     -- The address as it is sent, where that is not `email` to the letter.
     address text,
     key_hash integer,
-    tag_set_id integer references tag_sets (id),
+    tag_set_id integer,
     batch_id integer references batches (id),
     check ((state = 'new') = (run_id is null)),
     check ((state = 'pending' or state = 'new' or state = 'held') = (settled_at is null)),
@@ -161,12 +168,12 @@ create index member_queue_unsent on member_queue (run_id) where batch_id is null
 -- What Luma has confirmed for each person: delivered tags. `key_hash` first, so that a list sorted
 -- by it meets the ledger in one pass.
 create table ledger (
-    account text not null references accounts (name),
+    account text not null,
     key_hash integer not null,
     email_key text not null,
-    tag_set_id integer not null references tag_sets (id),
+    tag_set_id integer not null,
+    -- The run that delivered last.
     run_id integer not null,
-    updated_at text not null,
     primary key (account, key_hash, email_key)
 ) strict, without rowid;
 

@@ -46,13 +46,54 @@ pub enum Outcome {
 pub struct Decision {
     /// Of the batch.
     pub outcome: Outcome,
-    /// Nobody sends before this moment, and why.
-    pub block: Option<(Time, String)>,
+    /// Nobody sends for a while.
+    pub block: Option<Block>,
     /// Bytes of the largest body worth trying from now on.
     pub max_body: Option<usize>,
     /// The run stops, for this reason.
     pub halt: Option<(Cause, String)>,
 }
+
+/// Nobody sends before a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The moment.
+    pub until: Time,
+    /// Why, in words.
+    pub reason: String,
+    /// What it is about.
+    pub cause: BlockCause,
+}
+
+/// What a block is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockCause {
+    /// Luma said too many requests: it stands.
+    Throttled,
+    /// Luma refuses the key or the plan: it ends when the key is known.
+    Refused,
+    /// Luma fails or is out of reach: it ends with the first good answer.
+    Faults,
+}
+
+impl BlockCause {
+    /// The stored text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Refused => "refused",
+            Self::Faults => "faults",
+        }
+    }
+}
+
+/// So many passing faults in a row are Luma's, not the batch's: everybody pauses, longer each time.
+pub const FAULTS_IN_A_ROW: u32 = 5;
+/// The shortest wait after a 429, whatever it says.
+const SHORTEST_BLOCK: Duration = Duration::from_secs(1);
+/// Bodies smaller than this are taken by everybody: what refuses them is no limit of size.
+const SMALLEST_BODY: usize = 1_024;
 
 /// What a decision rests on besides the verdict.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +104,8 @@ pub struct Facts<'a> {
     pub body_bytes: usize,
     /// Attempts of this batch that failed before.
     pub attempts: u32,
+    /// Passing faults of the account in a row, before this one.
+    pub faults: u32,
     /// What became of the run's other requests with these tags.
     pub evidence: Evidence,
     /// How passing faults are retried.
@@ -92,16 +135,18 @@ pub fn decide(verdict: &Verdict, facts: &Facts<'_>) -> Decision {
         Verdict::Accepted => Decision::only(Outcome::Delivered),
         Verdict::Interrupted => Decision::free_retry(facts.now),
         Verdict::Throttled { retry_after } => {
-            let until = facts.now.plus(retry_after.unwrap_or(facts.block));
-            let block = Some((until, "Luma answered 429: too many requests".to_owned()));
+            let until = facts.now.plus(retry_after.unwrap_or(facts.block).max(SHORTEST_BLOCK));
+            let reason = "Luma answered 429: too many requests".to_owned();
+            let block = Some(Block { until, reason, cause: BlockCause::Throttled });
             Decision { block, ..Decision::free_retry(until) }
         }
-        Verdict::Transient { reason, retry_after } => {
-            Decision::only(after_fault(reason, *retry_after, facts))
+        Verdict::Transient { reason, retry_after, unreached } => {
+            let outcome = after_fault(reason, *retry_after, *unreached, facts);
+            Decision { block: pause(reason, facts), ..Decision::only(outcome) }
         }
         Verdict::TooLarge { message } => {
             if facts.addresses.len() > 1 {
-                let max_body = Some(facts.body_bytes / 2 + 1);
+                let max_body = Some(facts.body_bytes / 2 + 1).filter(|bytes| *bytes >= SMALLEST_BODY);
                 Decision { max_body, ..Decision::only(Outcome::Split) }
             } else {
                 Decision::only(reject_all(facts, message, false))
@@ -112,15 +157,25 @@ pub fn decide(verdict: &Verdict, facts: &Facts<'_>) -> Decision {
     }
 }
 
-fn after_fault(reason: &str, retry_after: Option<Duration>, facts: &Facts<'_>) -> Outcome {
+fn after_fault(reason: &str, retry_after: Option<Duration>, unreached: bool, facts: &Facts<'_>) -> Outcome {
     let attempts = facts.attempts + 1;
-    if facts.retry.is_exhausted(attempts) {
+    if unreached {
+        let wait = facts.retry.backoff(attempts, facts.jitter, retry_after);
+        Outcome::Again { due_at: facts.now.plus(wait), costs_attempt: false }
+    } else if facts.retry.is_exhausted(attempts) {
         let reason = format!("given up after {attempts} attempts, the last one: {reason}");
         Outcome::Failed { code: Code::AttemptsExhausted, reason }
     } else {
         let wait = facts.retry.backoff(attempts, facts.jitter, retry_after);
         Outcome::Again { due_at: facts.now.plus(wait), costs_attempt: true }
     }
+}
+
+/// The pause for everybody after faults in a row.
+fn pause(reason: &str, facts: &Facts<'_>) -> Option<Block> {
+    let beyond = (facts.faults + 1).checked_sub(FAULTS_IN_A_ROW)?;
+    let until = facts.now.plus(facts.retry.backoff(beyond + 1, 0.5 + facts.jitter / 2.0, None));
+    Some(Block { until, reason: format!("Luma does not answer well: {reason}"), cause: BlockCause::Faults })
 }
 
 fn refused(message: &str, facts: &Facts<'_>) -> Decision {
@@ -152,8 +207,9 @@ mod tests {
     fn facts(attempts: u32) -> Facts<'static> {
         Facts {
             addresses: &ROWS,
-            body_bytes: 1_000,
+            body_bytes: 8_000,
             attempts,
+            faults: 0,
             evidence: Evidence::default(),
             retry: RetryPolicy {
                 max_attempts: 3,
@@ -176,7 +232,7 @@ mod tests {
             Verdict::Refused { message: "no".into() },
             Verdict::TooLarge { message: "big".into() },
             Verdict::Throttled { retry_after: None },
-            Verdict::Transient { reason: "500".into(), retry_after: None },
+            Verdict::Transient { reason: "500".into(), retry_after: None, unreached: false },
             Verdict::Halted { cause: Cause::Key, reason: "401".into() },
             Verdict::Interrupted,
         ];
@@ -192,7 +248,7 @@ mod tests {
             Outcome::Again { costs_attempt, .. } => costs_attempt,
             other => panic!("{other:?}"),
         };
-        assert!(costs(&Verdict::Transient { reason: "500".into(), retry_after: None }));
+        assert!(costs(&Verdict::Transient { reason: "500".into(), retry_after: None, unreached: false }));
         assert!(!costs(&Verdict::Throttled { retry_after: None }));
         assert!(!costs(&Verdict::Halted { cause: Cause::Key, reason: "401".into() }));
         assert!(!costs(&Verdict::Interrupted));
@@ -202,14 +258,28 @@ mod tests {
     fn a_throttle_blocks_everybody_for_as_long_as_luma_says() {
         let said = Verdict::Throttled { retry_after: Some(Duration::from_mins(90)) };
         let decision = decide(&said, &facts(0));
-        assert_eq!(decision.block.map(|(until, _)| until), Some(after(5_400)));
+        assert_eq!(decision.block.map(|block| block.until), Some(after(5_400)));
         let silent = decide(&Verdict::Throttled { retry_after: None }, &facts(0));
-        assert_eq!(silent.block.map(|(until, _)| until), Some(after(60)));
+        assert_eq!(silent.block.map(|block| block.until), Some(after(60)));
+    }
+
+    #[test]
+    fn nobody_to_ask_costs_no_attempt_and_faults_in_a_row_pause_everybody() {
+        let nobody =
+            Verdict::Transient { reason: "cannot connect".into(), retry_after: None, unreached: true };
+        let decision = decide(&nobody, &facts(99));
+        assert!(matches!(decision.outcome, Outcome::Again { costs_attempt: false, .. }));
+        assert_eq!(decision.block, None);
+        let fifth = decide(&nobody, &Facts { faults: FAULTS_IN_A_ROW - 1, ..facts(0) }).block;
+        let ninth = decide(&nobody, &Facts { faults: FAULTS_IN_A_ROW + 3, ..facts(0) }).block;
+        let (fifth, ninth) = (fifth.expect("a pause"), ninth.expect("a pause"));
+        assert_eq!(fifth.cause, BlockCause::Faults);
+        assert!(fifth.until < ninth.until);
     }
 
     #[test]
     fn the_last_attempt_gives_the_rows_up() {
-        let fault = Verdict::Transient { reason: "502".into(), retry_after: None };
+        let fault = Verdict::Transient { reason: "502".into(), retry_after: None, unreached: false };
         assert!(matches!(decide(&fault, &facts(1)).outcome, Outcome::Again { costs_attempt: true, .. }));
         let Outcome::Failed { code, reason } = decide(&fault, &facts(2)).outcome else { panic!() };
         assert_eq!(code, Code::AttemptsExhausted);
@@ -220,7 +290,7 @@ mod tests {
     fn a_body_too_large_is_halved_and_remembered_until_a_row_stands_alone() {
         let large = Verdict::TooLarge { message: "big".into() };
         let decision = decide(&large, &facts(0));
-        assert_eq!((decision.outcome, decision.max_body), (Outcome::Split, Some(501)));
+        assert_eq!((decision.outcome, decision.max_body), (Outcome::Split, Some(4_001)));
         let alone = Facts { addresses: &ROWS[..1], ..facts(0) };
         assert!(matches!(decide(&large, &alone).outcome, Outcome::Rejected { .. }));
     }

@@ -31,6 +31,8 @@ pub enum Verdict {
         reason: String,
         /// The shortest wait Luma asked for, if any.
         retry_after: Option<Duration>,
+        /// Whether there was nobody to ask: the rows were not tried at all.
+        unreached: bool,
     },
     /// A refusal that is not about rows: more requests would meet the same.
     Halted {
@@ -114,9 +116,12 @@ impl Verdict {
         let halted = |cause| Self::Halted { cause, reason: format!("{status}: {message}") };
         match status {
             401 => halted(Cause::Key),
+            400..=407 if speaks_of_tags(&message) => halted(Cause::Tags),
             402 | 403 => halted(Cause::Plan),
             300..=399 | 404 | 405 | 410 | 415 | 426 => halted(Cause::Route),
-            408 | 425 | 500..=599 => Self::Transient { reason: format!("{status}: {message}"), retry_after },
+            408 | 425 | 500..=599 => {
+                Self::Transient { reason: format!("{status}: {message}"), retry_after, unreached: false }
+            }
             413 => Self::TooLarge { message },
             429 => Self::Throttled { retry_after },
             _ if speaks_of_key(&message) => halted(Cause::Key),
@@ -142,12 +147,17 @@ fn speaks_of_tags(message: &str) -> bool {
 pub struct Evidence {
     /// Requests that were accepted.
     pub delivered: u64,
-    /// Rows that were refused when they stood alone.
+    /// Rows that were refused when they stood alone, since the last acceptance.
     pub refused_alone: u64,
 }
 
-/// So many rows refused alone, and none accepted, make the rows an unlikely cause.
-const SUSPICIOUS: u64 = 3;
+impl Evidence {
+    /// So many rows refused alone, one after the other, make the rows an unlikely cause: few where
+    /// nothing was ever accepted, more where something was.
+    const fn is_suspicious(self, more: u64) -> bool {
+        self.refused_alone + more >= if self.delivered == 0 { 3 } else { 8 }
+    }
+}
 
 /// What follows from a refusal that is not known to be about something else than rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,14 +178,12 @@ pub enum AfterRefusal {
 /// Decides what a refusal of these addresses means, given what became of the run's other requests.
 #[must_use]
 pub fn after_refusal(message: &str, addresses: &[&str], evidence: Evidence) -> AfterRefusal {
-    let suspicious = evidence.delivered == 0 && evidence.refused_alone >= SUSPICIOUS;
     let named = named_rows(message, addresses);
     if !named.is_empty() && named.len() < addresses.len() {
         AfterRefusal::RejectNamed(named)
     } else if addresses.len() <= 1 {
-        let probe = evidence.delivered == 0 && evidence.refused_alone + 1 >= SUSPICIOUS;
-        AfterRefusal::RejectOnly { probe }
-    } else if suspicious {
+        AfterRefusal::RejectOnly { probe: evidence.is_suspicious(1) }
+    } else if evidence.is_suspicious(0) {
         AfterRefusal::Halt
     } else {
         AfterRefusal::Halve
@@ -282,6 +290,8 @@ mod tests {
         assert_eq!(after(0, 2, &rows[..1]), AfterRefusal::RejectOnly { probe: true });
         assert_eq!(after(0, 3, &rows), AfterRefusal::Halt);
         assert_eq!(after(1, 3, &rows), AfterRefusal::Halve);
-        assert_eq!(after(1, 9, &rows[..1]), AfterRefusal::RejectOnly { probe: false });
+        assert_eq!(after(1, 8, &rows), AfterRefusal::Halt);
+        assert_eq!(after(1, 7, &rows[..1]), AfterRefusal::RejectOnly { probe: true });
+        assert_eq!(after(1, 6, &rows[..1]), AfterRefusal::RejectOnly { probe: false });
     }
 }

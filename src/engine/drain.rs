@@ -3,13 +3,14 @@
 //! Answers that came in together are settled together, and the batches that take their places are
 //! claimed in the same transaction: a commit is what a turn costs most.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{FAULTS_IN_A_ROW, Outcome};
 use crate::luma::IMPORT_ROUTE;
 use crate::store::{Claim, Claims, Scope, Settlement, StoreError};
 
@@ -80,6 +81,7 @@ impl Drain<'_> {
             let limit = if may_claim { self.permits.min(free) } else { 0 };
             if limit > 0 || !self.answered.is_empty() {
                 self.turn(limit).await?;
+                self.engine.give_up_on_nobody()?;
                 if self.is_idle && !for_ever && self.in_flight.is_empty() {
                     return Ok(DrainEnd::Done);
                 }
@@ -102,7 +104,7 @@ impl Drain<'_> {
         };
         let now = engine.clock.now();
         let answered = std::mem::take(&mut self.answered);
-        let claim = match engine.store.turn(&answered, (limit > 0).then_some(&claims), now).await {
+        let claim = match engine.store.turn(&answered, (limit > 0).then_some(&claims), &engine.clock).await {
             Ok(claim) => {
                 answered.iter().for_each(|settlement| engine.count(settlement));
                 claim
@@ -168,25 +170,27 @@ impl Drain<'_> {
     }
 
     async fn settle_rest(&mut self) -> Result<(), EngineError> {
+        let mut first_error = Ok(());
         while let Some(answer) = self.in_flight.join_next().await {
-            self.answered.push(answer??);
+            match answer.map_err(EngineError::from).flatten() {
+                Ok(settlement) => self.answered.push(settlement),
+                Err(error) => first_error = first_error.and(Err(error)),
+            }
         }
         for settlement in std::mem::take(&mut self.answered) {
-            self.engine.settle_alone(&settlement).await?;
+            let settled = self.engine.settle_alone(&settlement).await;
+            first_error = first_error.and(settled);
         }
-        Ok(())
+        first_error
     }
 }
 
 impl Engine {
-    /// Writes one outcome. One that the database will not take for as long as the lease lasts is
-    /// dropped: the batch comes back and is sent again.
+    /// Writes one outcome, however long the database is busy or full.
     async fn settle_alone(&self, settlement: &Settlement) -> Result<(), EngineError> {
         let batch = &settlement.batch;
-        let give_up = self.clock.now().plus(self.settings.lease);
         loop {
-            let now = self.clock.now();
-            match self.store.turn(std::slice::from_ref(settlement), None, now).await {
+            match self.store.turn(std::slice::from_ref(settlement), None, &self.clock).await {
                 Ok(_) => {
                     self.count(settlement);
                     return Ok(());
@@ -195,13 +199,24 @@ impl Engine {
                     tracing::warn!(batch = batch.id, claim = batch.claim_id, %error, "the outcome came too late");
                     return Ok(());
                 }
-                Err(error) if error.is_passing() && now < give_up => {
+                Err(error) if error.is_passing() => {
                     tracing::warn!(batch = batch.id, %error, "could not write an outcome yet");
                     self.clock.sleep(WRITE_PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A pass by hand ends where there is nobody to ask; a service goes on asking.
+    fn give_up_on_nobody(&self) -> Result<(), EngineError> {
+        let met_nobody = self.progress.unreached.load(Ordering::Relaxed);
+        if self.settings.is_service
+            || met_nobody < u64::from(self.settings.retry.max_attempts.max(FAULTS_IN_A_ROW))
+        {
+            return Ok(());
+        }
+        Err(EngineError::Unreachable(format!("{met_nobody} requests in a row could not connect")))
     }
 
     fn count(&self, settlement: &Settlement) {

@@ -44,11 +44,14 @@ impl Engine {
         let counts = self.store.count_rows(run).await?;
         let breach = breach(&counts);
         let status = if breach.is_some() { RunStatus::Failed } else { counts.status() };
-        if self.store.end_run(run.id, status, breach.as_deref(), self.clock.now()).await? {
-            let RunCounts { read, delivered, unchanged, duplicate, .. } = counts;
-            let bad = counts.bad();
-            tracing::info!(run = run.id, %status, read, delivered, unchanged, duplicate, bad, "the run has ended");
+        let ended =
+            self.store.end_run(run.id, status, breach.as_deref(), counts.read, self.clock.now()).await?;
+        if !ended {
+            return Ok(());
         }
+        let RunCounts { read, delivered, unchanged, duplicate, .. } = counts;
+        let bad = counts.bad();
+        tracing::info!(run = run.id, %status, read, delivered, unchanged, duplicate, bad, "the run has ended");
         if let Some(breach) = breach {
             tracing::error!(run = run.id, "{breach}");
         }

@@ -1,7 +1,10 @@
 //! Before the first request that carries rows: is it the right key?
 
+use std::time::Duration;
+
 use super::{Engine, EngineError, Stop};
 use crate::clock::Time;
+use crate::domain::outcome::{Block, BlockCause};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Identity, Reply, USER_ROUTE};
 use crate::store::{Claims, Scope};
@@ -24,16 +27,19 @@ impl Engine {
                 }
                 Verdict::Throttled { retry_after } => {
                     let wait = retry_after.unwrap_or(self.settings.allowance.window);
-                    let until = now.plus(wait);
-                    self.store.block(&self.settings.account, until, "Luma answered 429").await?;
+                    let until = now.plus(wait.max(Duration::from_secs(1)));
+                    let reason = "Luma answered 429: too many requests".to_owned();
+                    let block = Block { until, reason, cause: BlockCause::Throttled };
+                    self.store.block(&self.settings.account, &block).await?;
                 }
-                Verdict::Transient { reason, retry_after } => {
+                Verdict::Transient { reason, retry_after, .. } => {
                     attempts += 1;
                     if self.settings.retry.is_exhausted(attempts) && !self.settings.is_service {
                         return Err(EngineError::Unreachable(reason));
                     }
                     let wait = self.settings.retry.backoff(attempts, self.chance(), retry_after);
-                    tracing::warn!(%reason, ?wait, "Luma does not answer; trying again");
+                    tracing::warn!(?wait, status = reply.status, "Luma does not answer; trying again");
+                    tracing::debug!(%reason, "what was seen");
                     self.pause(now.plus(wait), "Luma does not answer", stop).await?;
                 }
                 Verdict::Accepted
@@ -59,7 +65,7 @@ impl Engine {
         };
         let attempt = loop {
             self.throttle.ready().await;
-            match self.store.claim_request(&claims, self.clock.now()).await? {
+            match self.store.claim_request(&claims, &self.clock).await? {
                 Ok(attempt) => break attempt,
                 Err(until) => self.pause(until, "the rate limit", stop).await?,
             }
@@ -82,6 +88,7 @@ impl Engine {
                 return Err(EngineError::WrongAccount { known, found: found.clone() });
             }
         }
+        self.store.end_own_block(&self.settings.account).await?;
         tracing::info!(user = identity.id.as_deref().unwrap_or("unknown"), "the key is good");
         Ok(identity)
     }

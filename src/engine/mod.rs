@@ -36,6 +36,7 @@ use crate::clock::Clock;
 use crate::domain::batch::BatchLimits;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::tag::TagBook;
+use crate::domain::verdict::Cause;
 use crate::ingest::ReadOptions;
 use crate::luma::{Client, Throttle};
 use crate::store::{Allowance, Store};
@@ -104,6 +105,9 @@ pub struct Progress {
     pub throttled: AtomicU64,
     /// Passing faults since the start.
     pub faults: AtomicU64,
+    /// Requests in a row that met nobody.
+    unreached: AtomicU64,
+    halted: std::sync::Mutex<Option<Cause>>,
     waiting: std::sync::Mutex<Option<(crate::clock::Time, &'static str)>>,
 }
 
@@ -112,6 +116,16 @@ impl Progress {
     #[must_use]
     pub fn waiting(&self) -> Option<(crate::clock::Time, &'static str)> {
         *self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What the last refusal that was not about rows was about.
+    #[must_use]
+    pub fn halt_cause(&self) -> Option<Cause> {
+        *self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn halted(&self, cause: Cause) {
+        *self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(cause);
     }
 
     fn wait(&self, until: Option<(crate::clock::Time, &'static str)>) {

@@ -82,9 +82,7 @@ impl Engine {
             label: "member_queue",
             now: self.clock.now(),
         };
-        let id = self.store.begin_run(run).await?;
-        self.store.start_run(id).await?;
-        Ok(id)
+        Ok(self.store.begin_running(run).await?)
     }
 
     /// Divides rows into those that end here and those that may have something to send.

@@ -1,10 +1,11 @@
 //! One claimed batch: request, verdict, and what follows from it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Engine, EngineError, Progress, Stop};
 use crate::domain::batch::{BODY_FRAME, address_bytes};
-use crate::domain::outcome::{Decision, Facts, Outcome, decide};
+use crate::domain::outcome::{Block, BlockCause, Decision, Facts, Outcome, decide};
 use crate::domain::verdict::{Evidence, Verdict};
 use crate::luma::Reply;
 use crate::store::{ClaimedBatch, Settlement};
@@ -34,6 +35,7 @@ impl Engine {
             addresses: &addresses,
             body_bytes,
             attempts: batch.attempts,
+            faults: batch.faults,
             evidence,
             retry: self.settings.retry,
             block: self.settings.allowance.window,
@@ -61,11 +63,11 @@ impl Engine {
         match decision.halt {
             Some((cause, reason)) if cause.is_configuration() => {
                 let until = self.clock.now().plus(REFUSED_KEY_PAUSE);
-                let why = format!("{reason} ({})", cause.hint());
-                tracing::error!(%reason, hint = cause.hint(), "Luma refuses everything; waiting for a person");
+                let reason = format!("{reason} ({})", cause.hint());
+                tracing::error!(hint = cause.hint(), "Luma refuses everything; waiting for a person");
                 Decision {
                     outcome: Outcome::Again { due_at: until, costs_attempt: false },
-                    block: Some((until, why)),
+                    block: Some(Block { until, reason, cause: BlockCause::Refused }),
                     max_body: decision.max_body,
                     halt: None,
                 }
@@ -87,15 +89,21 @@ impl Engine {
             verdict,
             detail = reply.verdict.detail()
         );
+        if reply.status.is_some() {
+            self.progress.unreached.store(0, Ordering::Relaxed);
+        }
         match &reply.verdict {
             Verdict::Accepted | Verdict::Interrupted => {}
             Verdict::Throttled { .. } => {
                 Progress::add(&self.progress.throttled, 1);
-                let until = decision.block.as_ref().map(|(until, _)| until.to_string());
+                let until = decision.block.as_ref().map(|block| block.until.to_string());
                 tracing::warn!(run, until, "Luma says too many requests; everybody waits");
             }
-            Verdict::Transient { .. } => {
+            Verdict::Transient { unreached, .. } => {
                 Progress::add(&self.progress.faults, 1);
+                if *unreached {
+                    Progress::add(&self.progress.unreached, 1);
+                }
                 let attempt = batch.attempts + 1;
                 tracing::info!(batch = id, run, rows, attempt, status = reply.status, "a passing fault");
             }
@@ -103,6 +111,7 @@ impl Engine {
                 tracing::info!(batch = id, run, rows, status = reply.status, "Luma refused a request");
             }
             Verdict::Halted { cause, .. } => {
+                self.progress.halted(*cause);
                 tracing::error!(
                     run,
                     status = reply.status,

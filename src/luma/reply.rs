@@ -46,11 +46,17 @@ impl Reply {
             "the connection was lost before the answer was complete".to_owned()
         };
         let status = error.status().map(|status| status.as_u16());
-        Self::transient(status, format!("{what}{}", innermost(error)))
+        let reason = format!("{what}{}", innermost(error));
+        let verdict = Verdict::Transient { reason, retry_after: None, unreached: error.is_connect() };
+        Self { status, verdict, body: Value::Null }
     }
 
     fn transient(status: Option<u16>, reason: String) -> Self {
-        Self { status, verdict: Verdict::Transient { reason, retry_after: None }, body: Value::Null }
+        Self {
+            status,
+            verdict: Verdict::Transient { reason, retry_after: None, unreached: false },
+            body: Value::Null,
+        }
     }
 
     /// Reads an answer to its end, or to the cap, and judges it.

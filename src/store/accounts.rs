@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
+use crate::domain::outcome::Block;
 
-/// Keeps everybody from sending until `$until`; a later moment already set stands.
+/// Keeps everybody from sending; a later moment already set stands.
 macro_rules! block {
-    ($tx:ident, $account:expr, $until:expr, $why:expr) => {
+    ($tx:ident, $account:expr, $block:expr) => {
         sqlx::query(
-            "update accounts set blocked_until = $2, block_reason = $3
+            "update accounts set blocked_until = $2, block_reason = $3, block_cause = $4
               where name = $1 and (blocked_until is null or blocked_until < $2)",
         )
         .bind($account)
-        .bind($until)
-        .bind($why)
+        .bind($block.until)
+        .bind(&$block.reason)
+        .bind($block.cause.as_str())
         .execute(&mut *$tx)
         .await?
     };
@@ -29,30 +31,30 @@ pub struct Account {
     pub identity: Option<String>,
     /// Nobody sends before this moment, and why.
     pub block: Option<(Time, String)>,
-    /// Bytes of the largest body worth trying.
-    pub max_body: Option<usize>,
+    /// Bytes of the largest body worth trying, and until when that is believed.
+    pub max_body: Option<(usize, Time)>,
     /// Members in the ledger.
     pub members: u64,
 }
 
-type AccountRow = (Option<String>, Option<Time>, Option<String>, Option<i64>, i64);
+type AccountRow = (Option<String>, Option<Time>, Option<String>, Option<i64>, Option<Time>, i64);
 
 impl Store {
     /// What is known of the account `name`; `None` where there is no such account.
     pub async fn account(&self, name: &str) -> Result<Option<Account>> {
         let row: Option<AccountRow> = read!(self, db => {
             sqlx::query_as(
-                "select identity, blocked_until, block_reason, max_body, members
+                "select identity, blocked_until, block_reason, max_body, max_body_until, members
                    from accounts where name = $1",
             )
             .bind(name)
             .fetch_optional(db)
             .await?
         });
-        Ok(row.map(|(identity, until, reason, max_body, members)| Account {
+        Ok(row.map(|(identity, until, reason, max_body, max_body_until, members)| Account {
             identity,
             block: until.zip(reason),
-            max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()),
+            max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()).zip(max_body_until),
             members: members.unsigned_abs(),
         }))
     }
@@ -76,10 +78,24 @@ impl Store {
         Ok(known)
     }
 
-    /// Keeps everybody from sending until `until`; a later moment already set stands.
-    pub async fn block(&self, account: &str, until: Time, reason: &str) -> Result<()> {
+    /// Keeps everybody from sending; a later moment already set stands.
+    pub async fn block(&self, account: &str, block: &Block) -> Result<()> {
         write_tx!(self, tx => {
-            block!(tx, account, until, reason);
+            block!(tx, account, block);
+        });
+        Ok(())
+    }
+
+    /// Ends a block that was ours: Luma answers, and knows the key.
+    pub async fn end_own_block(&self, account: &str) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "update accounts set blocked_until = null, block_reason = null, block_cause = null, faults = 0
+                  where name = $1 and block_cause <> 'throttled'",
+            )
+            .bind(account)
+            .execute(&mut *tx)
+            .await?;
         });
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Result, Store, StoreError, write_tx};
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::domain::tag::TagSet;
 
 /// Requests allowed in a sliding window.
@@ -51,6 +51,8 @@ pub struct ClaimedBatch {
     pub attempts: u32,
     /// Its place in the order of work.
     pub priority: i64,
+    /// Passing faults of the account in a row, when it was claimed.
+    pub faults: u32,
     /// Bytes of the largest body worth trying, where that was learnt.
     pub max_body: Option<usize>,
     /// The tags of the request.
@@ -89,6 +91,10 @@ pub struct Claims<'a> {
     pub route: &'static str,
 }
 
+/// When others may be looked at again, where nothing says when.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+pub(super) type AccountRow = (Option<Time>, Option<String>, i64, Option<i64>, bool);
 pub(super) type DueBatch = (i64, i64, i64, i64, i64, i64, String);
 
 /// Claims due batches on the open transaction, as many as the quota lets go now.
@@ -101,11 +107,21 @@ macro_rules! claim_due {
                 $crate::store::Scope::All => None,
                 $crate::store::Scope::Run(id) => Some(id),
             };
-            let (blocked, max_body): (Option<Time>, Option<i64>) =
-                sqlx::query_as("select blocked_until, max_body from accounts where name = $1")
-                    .bind(claims.account)
-                    .fetch_one(&mut *$tx)
-                    .await?;
+            let (blocked, block_cause, faults, max_body, is_alive): $crate::store::claims::AccountRow = sqlx::query_as(
+                "select blocked_until, block_cause, faults,
+                        case when max_body_until > $2 then max_body end,
+                        exists (select 1 from workers where id = $3)
+                   from accounts where name = $1",
+            )
+            .bind(claims.account)
+            .bind(now)
+            .bind(claims.worker_id)
+            .fetch_one(&mut *$tx)
+            .await?;
+            if !is_alive {
+                // Declared dead: what it claimed now would be nobody's.
+                break 'claim Claim::Wait(now.plus($crate::store::claims::LOOK_AGAIN), "this worker's lease");
+            }
             let used: i64 = sqlx::query_scalar(
                 "select count(*) from attempts where account = $1 and started_at > $2",
             )
@@ -114,7 +130,9 @@ macro_rules! claim_due {
             .fetch_one(&mut *$tx)
             .await?;
             let free = i64::from(claims.allowance.requests).saturating_sub(used).max(0);
-            let limit = free.max(1).min(claims.limit as i64);
+            // While Luma fails, one request at a time finds out whether it still does.
+            let limit = if faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW) { 1 } else { claims.limit as i64 };
+            let limit = free.max(1).min(limit);
             let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
                 "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags
                    from batches b
@@ -141,10 +159,28 @@ macro_rules! claim_due {
                 .bind(run)
                 .fetch_one(&mut *$tx)
                 .await?;
-                break 'claim next.map_or(Claim::Idle, |at| Claim::Wait(at, "a retry or a filling batch"));
+                if let Some(at) = next {
+                    break 'claim Claim::Wait(at, "a retry or a filling batch");
+                }
+                let is_elsewhere: bool = sqlx::query_scalar(
+                    "select exists (select 1 from batches b join workers w on w.id = b.worker_id
+                      where b.state = 'in_flight' and b.account = $1 and b.worker_id <> $2
+                        and ($3 is null or b.run_id = $3))",
+                )
+                .bind(claims.account)
+                .bind(claims.worker_id)
+                .bind(run)
+                .fetch_one(&mut *$tx)
+                .await?;
+                break 'claim if is_elsewhere {
+                    Claim::Wait(now.plus($crate::store::claims::LOOK_AGAIN), "another worker's request")
+                } else {
+                    Claim::Idle
+                };
             }
             if let Some(until) = blocked.filter(|until| *until > now) {
-                break 'claim Claim::Wait(until, "a block by Luma");
+                let why = if block_cause.as_deref() == Some("throttled") { "a block by Luma" } else { "Luma to answer well" };
+                break 'claim Claim::Wait(until, why);
             }
             if free == 0 {
                 // The request whose leaving the window makes room for one more.
@@ -163,6 +199,23 @@ macro_rules! claim_due {
 
             let mut batches = Vec::with_capacity(due.len());
             for (id, run_id, attempts, priority, row_count, tag_set_id, tags) in due {
+                // One packed text: a row each would cross threads five hundred times.
+                let packed: Option<String> = sqlx::query_scalar(
+                    "select string_agg(id || ' ' || coalesce(address, email), char(10))
+                       from (select id, address, email from member_queue
+                              where batch_id = $1 and state = 'pending' order by id)",
+                )
+                .bind(id)
+                .fetch_one(&mut *$tx)
+                .await?;
+                let recipients = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
+                if recipients.len() as i64 != row_count {
+                    // Somebody deleted rows that were waiting.
+                    $crate::store::steps::shrink!($tx, id, recipients.len(), now);
+                }
+                if recipients.is_empty() {
+                    continue;
+                }
                 let claim_id: i64 = sqlx::query_scalar(
                     "insert into attempts (account, worker_id, batch_id, run_id, route, row_count, started_at)
                      values ($1, $2, $3, $4, $5, $6, $7) returning id",
@@ -172,7 +225,7 @@ macro_rules! claim_due {
                 .bind(id)
                 .bind(run_id)
                 .bind(claims.route)
-                .bind(row_count)
+                .bind(recipients.len() as i64)
                 .bind(now)
                 .fetch_one(&mut *$tx)
                 .await?;
@@ -187,19 +240,6 @@ macro_rules! claim_due {
                 .await?
                 .rows_affected();
                 $crate::store::error::ensure_rows(taken, 1, || format!("batch `{id}`"))?;
-                // One packed text: a row each would cross threads five hundred times.
-                let packed: Option<String> = sqlx::query_scalar(
-                    "select string_agg(id || ' ' || coalesce(address, email), char(10))
-                       from (select id, address, email from member_queue
-                              where batch_id = $1 and state = 'pending' order by id)",
-                )
-                .bind(id)
-                .fetch_one(&mut *$tx)
-                .await?;
-                let recipients = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
-                $crate::store::error::ensure_rows(recipients.len() as u64, row_count.unsigned_abs(), || {
-                    format!("a row of batch `{id}`")
-                })?;
                 batches.push($crate::store::ClaimedBatch {
                     id,
                     claim_id,
@@ -207,6 +247,7 @@ macro_rules! claim_due {
                     run_id,
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
                     priority,
+                    faults: u32::try_from(faults).unwrap_or(u32::MAX),
                     max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()),
                     tag_set_id,
                     tags: $crate::store::ledger::parse_tag_set(&tags)?,
@@ -225,12 +266,13 @@ impl Store {
     pub async fn claim_request(
         &self,
         claims: &Claims<'_>,
-        now: Time,
+        clock: &Clock,
     ) -> Result<std::result::Result<i64, Time>> {
-        let window_start = now.minus(claims.allowance.window);
         let granted = write_tx!(self, tx => { 'claim: {
+            let now = clock.now();
+            let window_start = now.minus(claims.allowance.window);
             let blocked: Option<Time> =
-                sqlx::query_scalar("select blocked_until from accounts where name = $1")
+                sqlx::query_scalar("select blocked_until from accounts where name = $1 and block_cause = 'throttled'")
                     .bind(claims.account)
                     .fetch_optional(&mut *tx)
                     .await?

@@ -125,6 +125,15 @@ impl Store {
     ) -> Result<Vec<i64>> {
         let (max_rows, due_at) = limits;
         let ids = write_tx!(self, tx => {
+            let counted = sqlx::query(
+                "update runs set read_rows = read_rows + $2 where id = $1 and status = 'running'",
+            )
+            .bind(run_id)
+            .bind(rows.len() as i64)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            ensure_rows(counted, 1, || format!("run `{run_id}`"))?;
             // A full batch waits for nothing.
             let due = |batch: &PlannedBatch| if batch.rows >= max_rows { now } else { due_at };
             let ids = write_batches!(tx, account, run_id, LIVE_PRIORITY, batches, due);
@@ -146,11 +155,6 @@ impl Store {
                 let found = query.bind(run_id).bind(now).execute(&mut *tx).await?.rows_affected();
                 ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
             }
-            sqlx::query("update runs set read_rows = read_rows + $2 where id = $1 and status = 'running'")
-                .bind(run_id)
-                .bind(rows.len() as i64)
-                .execute(&mut *tx)
-                .await?;
             ids
         });
         Ok(ids)

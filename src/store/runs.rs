@@ -128,12 +128,12 @@ macro_rules! run_columns {
 }
 
 impl Store {
-    /// Begins a run in the state `queued`; its number.
-    pub async fn begin_run(&self, run: NewRun<'_>) -> Result<i64> {
+    /// Begins a run whose rows come while it is sent; its number.
+    pub async fn begin_running(&self, run: NewRun<'_>) -> Result<i64> {
         let id = write_tx!(self, tx => {
             sqlx::query_scalar(
                 "insert into runs (account, source, started_by, label, status, created_at)
-                 values ($1, $2, $3, $4, 'queued', $5) returning id",
+                 values ($1, $2, $3, $4, 'running', $5) returning id",
             )
             .bind(run.account)
             .bind(run.source.as_str())
@@ -193,17 +193,28 @@ impl Store {
         ensure_rows(found, 1, || format!("run `{id}`"))
     }
 
-    /// Ends a run, unless it has ended already. Whether this call ended it.
-    pub async fn end_run(&self, id: i64, status: RunStatus, reason: Option<&str>, now: Time) -> Result<bool> {
+    /// Ends a run of which these are the counts, unless it has ended already, has rows left to send
+    /// or has taken in more since. Whether this call ended it.
+    pub async fn end_run(
+        &self,
+        id: i64,
+        status: RunStatus,
+        reason: Option<&str>,
+        read_rows: u64,
+        now: Time,
+    ) -> Result<bool> {
         let found = write_tx!(self, tx => {
             sqlx::query(
                 "update runs set status = $2, reason = $3, finished_at = $4
-                  where id = $1 and status in ('queued', 'running', 'held')",
+                  where id = $1 and status in ('queued', 'running', 'held') and read_rows = $5
+                    and not exists (select 1 from batches
+                                     where run_id = $1 and state in ('pending', 'in_flight'))",
             )
             .bind(id)
             .bind(status.as_str())
             .bind(reason)
             .bind(now)
+            .bind(read_rows.cast_signed())
             .execute(&mut *tx)
             .await?
             .rows_affected()

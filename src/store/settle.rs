@@ -5,11 +5,13 @@
 
 use super::accounts::block;
 use super::claims::claim_due;
-use super::steps::{deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject};
+use super::steps::{
+    count_faults, deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject,
+};
 use super::{Claim, ClaimedBatch, Claims, Result, Store, error::ensure_rows, read, write_tx};
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::domain::code::Code;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Block, Outcome};
 use crate::domain::verdict::Evidence;
 
 /// Settles one batch on the open transaction.
@@ -33,11 +35,15 @@ macro_rules! settle {
         for places in children(batch, &settlement.outcome) {
             regroup!($tx, batch, places, now);
         }
-        if let Some((until, why)) = &settlement.block {
-            block!($tx, &batch.account, *until, why);
+        let is_fault = settlement.verdict == Some("transient");
+        if is_fault || batch.faults > 0 {
+            count_faults!($tx, &batch.account, is_fault);
+        }
+        if let Some(block) = &settlement.block {
+            block!($tx, &batch.account, block);
         }
         if let Some(bytes) = settlement.max_body {
-            learn_size!($tx, &batch.account, bytes);
+            learn_size!($tx, &batch.account, bytes, now);
         }
         if let Some(why) = &settlement.halt {
             halt!($tx, batch, why, now);
@@ -58,8 +64,8 @@ pub struct Settlement {
     pub verdict: Option<&'static str>,
     /// What was said or seen.
     pub detail: Option<String>,
-    /// Nobody sends before this moment, and why.
-    pub block: Option<(Time, String)>,
+    /// Nobody sends for a while.
+    pub block: Option<Block>,
     /// Bytes of the largest body worth trying from now on.
     pub max_body: Option<usize>,
     /// The run stops, for this reason. Rows refused alone are pending again: they were not to blame.
@@ -73,9 +79,12 @@ impl Store {
         &self,
         settlements: &[Settlement],
         claims: Option<&Claims<'_>>,
-        now: Time,
+        clock: &Clock,
     ) -> Result<Option<Claim>> {
         let claim = write_tx!(self, tx => {
+            // Not before: the wait for the database may have been long, and a request that is written
+            // down earlier than it leaves would make room in the window too early.
+            let now = clock.now();
             for settlement in settlements {
                 settle!(tx, settlement, now);
             }
@@ -117,10 +126,12 @@ impl Store {
     pub async fn evidence(&self, run_id: i64, tag_set_id: i64) -> Result<Evidence> {
         let (delivered, refused_alone): (i64, i64) = read!(self, db => {
             sqlx::query_as(
-                "select count(case when state = 'delivered' then 1 end),
-                        count(case when state = 'rejected' and row_count = 1 then 1 end)
-                   from batches
-                  where run_id = $1 and tag_set_id = $2 and state in ('delivered', 'rejected')",
+                "select (select count(*) from batches
+                          where run_id = $1 and tag_set_id = $2 and state = 'delivered'),
+                        (select count(*) from batches
+                          where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1
+                            and settled_at > (select coalesce(max(settled_at), '') from batches
+                                               where run_id = $1 and tag_set_id = $2 and state = 'delivered'))",
             )
             .bind(run_id)
             .bind(tag_set_id)

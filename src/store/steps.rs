@@ -1,7 +1,10 @@
 //! The steps of a settle, each a few statements on the open transaction.
 //!
-//! Macros, because one text of SQL serves connections of different types. Each names the rows it
-//! must meet and fails with `Lost` where it does not.
+//! Macros, because one text of SQL serves connections of different types. The first one is the
+//! guard. A row that somebody deleted meanwhile is missed by the others, and holds nobody up.
+
+/// How long a learnt size is believed: what refused it may have been mended since.
+pub(super) const LEARNT_FOR: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// Ends the claim. This is the guard: all other steps rest on having been its holder.
 macro_rules! end_claim {
@@ -60,6 +63,29 @@ macro_rules! record_answer {
     };
 }
 
+/// Counts passing faults in a row; an answer that is none ends the count, and a pause of ours with it.
+macro_rules! count_faults {
+    ($tx:ident, $account:expr, $is_fault:expr) => {
+        if $is_fault {
+            sqlx::query("update accounts set faults = faults + 1 where name = $1")
+                .bind($account)
+                .execute(&mut *$tx)
+                .await?;
+        } else {
+            sqlx::query(
+                "update accounts set faults = 0,
+                        blocked_until = case when block_cause = 'faults' then null else blocked_until end,
+                        block_reason = case when block_cause = 'faults' then null else block_reason end,
+                        block_cause = case when block_cause = 'faults' then null else block_cause end
+                  where name = $1 and (faults > 0 or block_cause = 'faults')",
+            )
+            .bind($account)
+            .execute(&mut *$tx)
+            .await?;
+        }
+    };
+}
+
 /// Every row of the batch is delivered, and the ledger says so.
 macro_rules! deliver {
     ($tx:ident, $batch:expr, $now:expr) => {{
@@ -73,16 +99,13 @@ macro_rules! deliver {
         .execute(&mut *$tx)
         .await?
         .rows_affected();
-        let wanted = $batch.recipients.len() as u64;
-        $crate::store::error::ensure_rows(rows, wanted, || format!("a row of batch `{}`", $batch.id))?;
         let entered = sqlx::query(
-            "insert into ledger (account, key_hash, email_key, tag_set_id, run_id, updated_at)
-             select account, key_hash, lower(coalesce(address, email)), tag_set_id, run_id, $2
-               from member_queue where batch_id = $1
+            "insert into ledger (account, key_hash, email_key, tag_set_id, run_id)
+             select account, key_hash, lower(coalesce(address, email)), tag_set_id, run_id
+               from member_queue where batch_id = $1 and state = 'delivered'
              on conflict do nothing",
         )
         .bind($batch.id)
-        .bind($now)
         .execute(&mut *$tx)
         .await?
         .rows_affected();
@@ -94,14 +117,14 @@ macro_rules! deliver {
                 .await?;
         }
         if entered < rows {
-            $crate::store::steps::unite!($tx, $batch, $now);
+            $crate::store::steps::unite!($tx, $batch);
         }
     }};
 }
 
 /// People the ledger knew with other tags: they have both now.
 macro_rules! unite {
-    ($tx:ident, $batch:expr, $now:expr) => {{
+    ($tx:ident, $batch:expr) => {{
         let known: Vec<(i64, String)> = sqlx::query_as(
             "select distinct l.tag_set_id, t.tags
                from member_queue q
@@ -127,7 +150,7 @@ macro_rules! unite {
                 .await?;
             sqlx::query(
                 "update ledger
-                    set tag_set_id = (select id from tag_sets where tags = $4), run_id = $5, updated_at = $6
+                    set tag_set_id = (select id from tag_sets where tags = $4), run_id = $5
                   where account = $1 and tag_set_id = $2 and (key_hash, email_key) in
                         (select key_hash, lower(coalesce(address, email)) from member_queue where batch_id = $3)",
             )
@@ -136,7 +159,6 @@ macro_rules! unite {
             .bind($batch.id)
             .bind(&union)
             .bind($batch.run_id)
-            .bind($now)
             .execute(&mut *$tx)
             .await?;
         }
@@ -146,7 +168,7 @@ macro_rules! unite {
 /// Every row of the batch has failed.
 macro_rules! fail {
     ($tx:ident, $batch:expr, $code:expr, $reason:expr, $now:expr) => {{
-        let rows = sqlx::query(
+        sqlx::query(
             "update member_queue
                 set state = 'failed', code = $2, reason = $3, attempts = $4, settled_at = $5
               where batch_id = $1 and state = 'pending'",
@@ -157,10 +179,7 @@ macro_rules! fail {
         .bind(i64::from($batch.attempts) + 1)
         .bind($now)
         .execute(&mut *$tx)
-        .await?
-        .rows_affected();
-        let wanted = $batch.recipients.len() as u64;
-        $crate::store::error::ensure_rows(rows, wanted, || format!("a row of batch `{}`", $batch.id))?;
+        .await?;
     }};
 }
 
@@ -168,7 +187,7 @@ macro_rules! fail {
 macro_rules! reject {
     ($tx:ident, $batch:expr, $places:expr, $reason:expr, $now:expr) => {
         for place in $places {
-            let row = sqlx::query(
+            sqlx::query(
                 "update member_queue
                     set state = 'rejected', code = $3, reason = $4, attempts = $5, settled_at = $6
                   where id = $1 and batch_id = $2 and state = 'pending'",
@@ -180,9 +199,7 @@ macro_rules! reject {
             .bind(i64::from($batch.attempts) + 1)
             .bind($now)
             .execute(&mut *$tx)
-            .await?
-            .rows_affected();
-            $crate::store::error::ensure_rows(row, 1, || format!("a row of batch `{}`", $batch.id))?;
+            .await?;
         }
     };
 }
@@ -232,19 +249,41 @@ macro_rules! regroup {
         .execute(&mut *$tx)
         .await?
         .rows_affected();
-        let wanted = $places.len() as u64;
-        $crate::store::error::ensure_rows(moved, wanted, || format!("a row of batch `{}`", $batch.id))?;
+        if moved < $places.len() as u64 {
+            $crate::store::steps::shrink!($tx, child, moved, $now);
+        }
     }};
+}
+
+/// A batch of which rows were deleted: it holds those that are left, or is canceled where none is.
+macro_rules! shrink {
+    ($tx:ident, $batch_id:expr, $rows:expr, $now:expr) => {
+        sqlx::query(
+            "update batches
+                set row_count = max($2, 1),
+                    state = case when $2 = 0 then 'canceled' else state end,
+                    settled_at = case when $2 = 0 then $3 end
+              where id = $1",
+        )
+        .bind($batch_id)
+        .bind($rows as i64)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+    };
 }
 
 /// Remembers how large a body is worth trying.
 macro_rules! learn_size {
-    ($tx:ident, $account:expr, $bytes:expr) => {
+    ($tx:ident, $account:expr, $bytes:expr, $now:expr) => {
         sqlx::query(
-            "update accounts set max_body = $2 where name = $1 and (max_body is null or max_body > $2)",
+            "update accounts set max_body = $2, max_body_until = $3
+              where name = $1 and (max_body is null or max_body > $2 or max_body_until < $4)",
         )
         .bind($account)
         .bind($bytes as i64)
+        .bind($now.plus($crate::store::steps::LEARNT_FOR))
+        .bind($now)
         .execute(&mut *$tx)
         .await?
     };
@@ -267,7 +306,9 @@ macro_rules! halt {
                 set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
               where state = 'rejected' and batch_id in
                     (select id from batches where run_id = $1 and tag_set_id = $2
-                        and state = 'rejected' and row_count = 1)",
+                        and state = 'rejected' and row_count = 1
+                        and settled_at > (select coalesce(max(settled_at), '') from batches
+                                           where run_id = $1 and tag_set_id = $2 and state = 'delivered'))",
         )
         .bind($batch.run_id)
         .bind($batch.tag_set_id)
@@ -275,14 +316,28 @@ macro_rules! halt {
         .await?;
         sqlx::query(
             "update batches set state = 'pending', settled_at = null, attempts = 0, due_at = $3
-              where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1",
+              where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1
+                and settled_at > (select coalesce(max(settled_at), '') from batches
+                                   where run_id = $1 and tag_set_id = $2 and state = 'delivered')",
         )
         .bind($batch.run_id)
         .bind($batch.tag_set_id)
         .bind($now)
         .execute(&mut *$tx)
         .await?;
+        // When the run goes on, others come before those it was halted by.
+        sqlx::query(
+            "update batches set priority = priority + 100000
+              where run_id = $1 and tag_set_id = $2 and state = 'pending' and priority < 100000",
+        )
+        .bind($batch.run_id)
+        .bind($batch.tag_set_id)
+        .execute(&mut *$tx)
+        .await?;
     }};
 }
 
-pub(super) use {deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject, unite};
+pub(super) use {
+    count_faults, deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject, shrink,
+    unite,
+};
