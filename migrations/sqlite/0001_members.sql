@@ -5,6 +5,8 @@ create table accounts (
     name text primary key not null,
     -- Luma's id of the user the key belongs to: a ledger is worth nothing for anybody else.
     identity text,
+    -- Where that was asked: a host, `loopback`, or `rehearsal` for the built-in Luma.
+    origin text,
     -- Nobody sends before this moment.
     blocked_until text,
     block_reason text,

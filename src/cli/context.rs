@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Sources};
 use crate::domain::batch::BatchLimits;
 use crate::domain::retry::RetryPolicy;
-use crate::engine::{Engine, FolderSettings, MAIN_ACCOUNT, Settings};
+use crate::engine::{Engine, EngineError, FolderSettings, MAIN_ACCOUNT, Settings};
 use crate::ingest::{Encoding, ReadOptions};
 use crate::luma::{Client, ClientOptions, Throttle};
 use crate::sandbox::{Limit, Options, Sandbox};
@@ -66,6 +66,8 @@ pub(super) struct Workshop {
     pub(super) config: Config,
     pub(super) clock: Clock,
     pub(super) sandbox: Option<Sandbox>,
+    /// The key is used elsewhere than it was so far.
+    pub(super) is_new_origin: bool,
 }
 
 impl Workshop {
@@ -81,13 +83,25 @@ impl Workshop {
         let sandbox =
             if choice.sandbox { Some(start_sandbox(&mut config, choice, &clock).await?) } else { None };
         let store = open_store(&config).await?;
+        let origin = origin(&config, choice.sandbox);
+        let is_new_origin = check_origin(&store, &origin, choice.sandbox).await?;
         let client = client(&config, &clock)?;
         let per_second = std::num::NonZeroU32::new(config.luma.rate_limit.per_second);
         let throttle = Throttle::new(per_second.unwrap_or(std::num::NonZeroU32::MIN));
-        let settings = settings(&config, is_service);
+        let settings = settings(&config, origin, is_service);
         let seed = clock.now().as_micros().unsigned_abs();
         let engine = Engine::start(store.clone(), client, clock.clone(), settings, throttle, seed).await?;
-        Ok(Self { engine, store, config, clock, sandbox })
+        Ok(Self { engine, store, config, clock, sandbox, is_new_origin })
+    }
+
+    /// How the program is called so that it finds the same database.
+    pub(super) fn command(&self) -> String {
+        match self.config.origin {
+            config::Origin::Quickstart => {
+                format!("lumasync --set database.url=sqlite://{}", self.config.database.path.display())
+            }
+            config::Origin::Defaults | config::Origin::File(_) => "lumasync".to_owned(),
+        }
     }
 
     /// Lets everything go, in order.
@@ -98,6 +112,42 @@ impl Workshop {
             sandbox.stop().await;
         }
         Ok(ended?)
+    }
+}
+
+const REHEARSAL: &str = "rehearsal";
+
+/// Where the key is used.
+fn origin(config: &Config, is_rehearsal: bool) -> String {
+    let host = config.luma.base_url.host_str().unwrap_or_default();
+    match host {
+        _ if is_rehearsal => REHEARSAL.to_owned(),
+        "localhost" | "[::1]" => "loopback".to_owned(),
+        host if host.starts_with("127.") => "loopback".to_owned(),
+        host => host.to_owned(),
+    }
+}
+
+/// Keeps rehearsals and real work apart, before a row is read: what the built-in Luma took is
+/// delivered to nobody. Whether the key is used elsewhere than it was so far.
+async fn check_origin(store: &Store, origin: &str, is_rehearsal: bool) -> anyhow::Result<bool> {
+    let known = store.account(MAIN_ACCOUNT).await?.and_then(|account| account.origin);
+    let mixed = |what| Err(EngineError::Mixed(what).into());
+    match known.as_deref() {
+        Some(REHEARSAL) if !is_rehearsal => {
+            mixed("this database is the record of a rehearsal with `--sandbox`")
+        }
+        Some(known) if is_rehearsal && known != REHEARSAL => {
+            mixed("this database is the record of a real account")
+        }
+        None if is_rehearsal && !store.is_unused().await? => {
+            mixed("this database has rows that are not a rehearsal's")
+        }
+        None if is_rehearsal => {
+            store.set_origin(MAIN_ACCOUNT, REHEARSAL).await?;
+            Ok(false)
+        }
+        known => Ok(known.is_some_and(|known| known != origin)),
     }
 }
 
@@ -132,11 +182,12 @@ async fn start_sandbox(
 }
 
 /// What the engine is told of the configuration.
-pub(super) fn settings(config: &Config, is_service: bool) -> Settings {
+pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Settings {
     let rate = config.luma.rate_limit;
     let database_dir = config.database.path.parent().filter(|dir| !dir.as_os_str().is_empty());
     Settings {
         account: MAIN_ACCOUNT.to_owned(),
+        origin,
         limits: BatchLimits {
             max_rows: config.batch.max_rows,
             max_bytes: usize::try_from(config.batch.max_bytes).unwrap_or(usize::MAX),

@@ -62,7 +62,9 @@ impl Exit {
     /// The code for an error of the engine.
     pub(super) fn of_engine(error: &EngineError) -> Self {
         match error {
-            EngineError::KeyRefused(_) | EngineError::WrongAccount { .. } => Self::Config,
+            EngineError::KeyRefused(_) | EngineError::WrongAccount { .. } | EngineError::Mixed(_) => {
+                Self::Config
+            }
             EngineError::Stopped => Self::Terminated,
             error if error.is_passing() => Self::TryLater,
             _ => Self::Failed,

@@ -41,10 +41,11 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
 }
 
 async fn send_bad_rows(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> Result<(), StoreError> {
-    let mut after = (-1, -1);
+    let mut after = (0, 0);
     loop {
         let page = store.bad_rows(run, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
+        // A run has rows of a file or of the queue, never both.
         after = (last.line.unwrap_or(0), last.id);
         for row in page {
             if to.send(row).await.is_err() {

@@ -1,6 +1,6 @@
 //! `lumasync retry`: failed work back to pending.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{Global, RetryArgs};
@@ -9,14 +9,14 @@ use super::exit::Exit;
 use super::out;
 use crate::clock::Clock;
 use crate::domain::code::Code;
-use crate::domain::state::RunStatus;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exit> {
     if let Some(code) = &args.code {
         if Code::parse(code).is_none() {
             let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-            bail!("`{code}` is no outcome code\nhint: known are {}", known.join(", "));
+            out::talk(&format!("error: `{code}` is no outcome code\nhint: known are {}", known.join(", ")));
+            return Ok(Exit::Usage);
         }
     }
     let store = open_store(&load(global, Need::Database)?).await?;
@@ -29,7 +29,7 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
             format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones")
         })?;
         // A run that stopped for a reason of its own goes on.
-        if run.status == RunStatus::Failed && args.code.is_none() {
+        if run.finished_at.is_some() && args.code.is_none() {
             waiting = store.rows_to_send(id).await?.saturating_sub(if args.dry_run { 0 } else { rows });
             if waiting > 0 && !runs.contains(&id) {
                 runs.push(id);

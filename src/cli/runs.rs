@@ -67,6 +67,6 @@ pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
     store.close().await;
     let summary = summary
         .with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
-    out::result(global.output, || summary.text(), || summary.json())?;
+    out::result(global.output, || summary.text("lumasync"), || summary.json())?;
     Ok(Exit::Ok)
 }

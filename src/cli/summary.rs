@@ -42,8 +42,8 @@ impl Summary {
         }
     }
 
-    /// For people.
-    pub(super) fn text(&self) -> String {
+    /// For people; `command` is how the program is called.
+    pub(super) fn text(&self, command: &str) -> String {
         let RunReport { run, counts, requests } = &self.report;
         let mut text = format!("run {}  {}  {}", run.id, run.label, run.status);
         if let Some(reason) = &run.reason {
@@ -73,15 +73,15 @@ impl Summary {
             }
         }
         if counts.bad() > 0 {
-            let _ = write!(text, "\n  hint: `lumasync rejects {} > fix.csv`, mend it, and sync it", run.id);
+            let _ = write!(text, "\n  hint: `{command} rejects {} > fix.csv`, mend it, and sync it", run.id);
         }
         if counts.failed > 0 {
-            let _ = write!(text, "\n  hint: `lumasync retry --run {}` brings the failed rows back", run.id);
+            let _ = write!(text, "\n  hint: `{command} retry --run {}` brings the failed rows back", run.id);
         }
         if run.status == RunStatus::Failed && counts.pending > 0 {
             let _ = write!(
                 text,
-                "\n  hint: {} rows wait; once the cause is mended: `lumasync retry --run {}`, then `lumasync sync`",
+                "\n  hint: {} rows wait; once the cause is mended: `{command} retry --run {}`, then `{command} sync`",
                 counts.pending, run.id
             );
         }

@@ -15,8 +15,9 @@ use super::signals::Signals;
 use super::summary::Summary;
 use crate::domain::state::RunStatus;
 use crate::domain::tag::TagSet;
+use crate::domain::verdict::Cause;
 use crate::engine::{DrainEnd, DropFolder, EngineError, Stop, Taken, Taking};
-use crate::store::{FileState, RunSource, Scope};
+use crate::store::{FileState, RunSource, Scope, StoreError};
 
 /// What a pass has come to so far.
 #[derive(Debug, Default)]
@@ -49,9 +50,18 @@ pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit
 }
 
 async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop) -> anyhow::Result<Exit> {
-    let tags =
-        args.tags.iter().map(|tag| workshop.config.tags.resolve(tag)).collect::<Result<TagSet, _>>()?;
+    let tags: TagSet = match args.tags.iter().map(|tag| workshop.config.tags.resolve(tag)).collect() {
+        Ok(tags) => tags,
+        Err(unknown) => {
+            out::talk(&format!("error: `--tag`: {unknown}"));
+            return Ok(Exit::Usage);
+        }
+    };
     let alive = workshop.engine.spawn_keep_alive(stop);
+    if workshop.is_new_origin {
+        // What the ledger calls delivered may be somebody else's: asked before it is believed.
+        workshop.engine.check_identity(stop).await?;
+    }
     let taken = if args.files.is_empty() {
         take_everything(workshop, stop).await
     } else {
@@ -107,9 +117,7 @@ async fn take_files(
 async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<Option<i64>, EngineError> {
     let Some(run) = workshop.store.run(run_id).await? else { return Ok(None) };
     if workshop.store.has_work(run_id).await? {
-        if run.status == RunStatus::Failed {
-            workshop.store.start_run(run_id).await?;
-        }
+        workshop.engine.resume_run(run_id).await?;
         out::talk(&format!("`{}` was taken in by run {run_id}, which is not done: going on", path.display()));
     } else {
         out::talk(&format!(
@@ -133,10 +141,17 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
         }
     }
     if let Some(mut folder) = open_folder(workshop)? {
+        let patience = workshop.clock.now().plus(workshop.config.folder.settle * 3 + Duration::from_secs(1));
         loop {
             let (runs, waiting) = workshop.engine.folder_pass(&mut folder, stop).await?;
             pass.runs.extend(runs);
             if waiting == 0 {
+                break;
+            }
+            if workshop.clock.now() > patience {
+                out::talk(&format!(
+                    "{waiting} files in the drop folder still grow; they are left for the next time"
+                ));
                 break;
             }
             if stop.is_requested() {
@@ -145,7 +160,15 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
             workshop.clock.sleep(workshop.config.folder.poll.min(Duration::from_millis(500))).await;
         }
     }
-    while workshop.engine.take_queue(Duration::ZERO).await? > 0 {}
+    loop {
+        match workshop.engine.take_queue(Duration::ZERO).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            // Another process was first: there may be more all the same.
+            Err(EngineError::Store(StoreError::Lost { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
     for run in workshop.store.open_runs().await? {
         if run.source == RunSource::Queue && !pass.runs.contains(&run.id) {
             pass.runs.push(run.id);
@@ -221,20 +244,23 @@ async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Re
     for run in &pass.runs {
         summaries.extend(Summary::read(&workshop.store, *run).await?);
     }
-    let halted_by_key = summaries.iter().any(|summary| {
-        let reason = summary.report.run.reason.as_deref().unwrap_or_default();
-        summary.report.run.status == RunStatus::Failed && reason.starts_with("401")
-    });
+    let cause = workshop.engine.progress().halt_cause();
+    let is_halted = summaries.iter().any(|summary| summary.report.run.status == RunStatus::Failed);
+    let needs_configuration = is_halted && cause.is_some_and(Cause::is_configuration);
     let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
     out::result(
         global.output,
         || match summaries.as_slice() {
             [] => "nothing to do".to_owned(),
-            summaries => summaries.iter().map(Summary::text).collect::<Vec<_>>().join("\n\n"),
+            summaries => {
+                let texts: Vec<String> =
+                    summaries.iter().map(|summary| summary.text(&workshop.command())).collect();
+                texts.join("\n\n")
+            }
         },
         || json!({ "runs": summaries.iter().map(Summary::json).collect::<Vec<_>>() }),
     )?;
-    Ok(if halted_by_key { Exit::Config } else { worst })
+    Ok(if needs_configuration { Exit::Config } else { worst })
 }
 
 /// Nothing is left behind but what is named here.

@@ -25,12 +25,17 @@ const IN_TRANSIT: usize = 4_096;
 impl Engine {
     /// Puts away a file whose run has ended: result files first, the file itself last.
     pub(super) async fn archive(&self, file: &InputFile, layout: &Layout) -> Result<(), EngineError> {
-        let report = self.report(file.run_id).await?;
-        let has_ended =
-            matches!(report.run.status, RunStatus::Succeeded | RunStatus::Partial | RunStatus::Canceled);
+        let Some(run) = self.store.run(file.run_id).await? else { return Ok(()) };
+        let has_ended = match run.status {
+            RunStatus::Succeeded | RunStatus::Partial | RunStatus::Canceled => true,
+            // Halted, its rows wait; broken, there is nothing to wait for.
+            RunStatus::Failed => !self.store.has_work(run.id).await?,
+            RunStatus::Queued | RunStatus::Running | RunStatus::Held => false,
+        };
         if file.state != FileState::Taken || !has_ended {
             return Ok(());
         }
+        let report = self.report(file.run_id).await?;
         let dir = layout.done(&report.run.created_at.day());
         let source = PathBuf::from(&file.path);
         let target = if source.exists() {

@@ -59,6 +59,11 @@ pub enum EngineError {
         /// Whom the key belongs to.
         found: String,
     },
+    /// The database is of the other kind: a rehearsal's, or a real one.
+    #[error(
+        "{0}\nhint: use another database (`database.url`): a rehearsal's record and a real one must not be mixed"
+    )]
+    Mixed(&'static str),
     /// Luma cannot be reached.
     #[error("cannot reach Luma: {0}\nhint: the rows are kept; try again later")]
     Unreachable(String),
@@ -77,11 +82,12 @@ impl EngineError {
         match self {
             Self::Store(error) => error.is_passing() || matches!(error, StoreError::Lost { .. }),
             Self::Unreachable(_) | Self::Changed { .. } => true,
-            Self::File(_)
-            | Self::Refused { .. }
+            Self::File(error) => error.is_passing(),
+            Self::Refused { .. }
             | Self::Io { .. }
             | Self::KeyRefused(_)
             | Self::WrongAccount { .. }
+            | Self::Mixed(_)
             | Self::Stopped
             | Self::Task(_) => false,
         }

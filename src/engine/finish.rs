@@ -30,6 +30,16 @@ impl Engine {
         Ok(Finished::Ended(Box::new(self.report(run_id).await?)))
     }
 
+    /// Lets a run go on that ended with rows left to send. Whether it did.
+    pub async fn resume_run(&self, run_id: i64) -> Result<bool, EngineError> {
+        let Some(run) = self.store.run(run_id).await? else { return Ok(false) };
+        let goes_on = run.finished_at.is_some() && self.store.has_work(run_id).await?;
+        if goes_on {
+            self.store.start_run(run_id).await?;
+        }
+        Ok(goes_on)
+    }
+
     /// A run, its counts and its requests, as they stand.
     pub async fn report(&self, run_id: i64) -> Result<RunReport, EngineError> {
         let run = self.store.run(run_id).await?;

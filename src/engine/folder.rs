@@ -69,7 +69,7 @@ impl Engine {
                 Some(name) => name.clone(),
                 None => file_name(&path),
             };
-            runs.extend(self.take_from(folder, path, name, stop).await?);
+            runs.extend(self.take_or_tell(folder, path, name, stop).await?);
         }
         let now = self.clock.now();
         let inbox = folder.inbox();
@@ -86,7 +86,7 @@ impl Engine {
             match move_into(&path, &processing, &OsString::from(&name)) {
                 Ok(moved) => {
                     folder.names.insert(moved.clone(), name.clone());
-                    runs.extend(self.take_from(folder, moved, name, stop).await?);
+                    runs.extend(self.take_or_tell(folder, moved, name, stop).await?);
                 }
                 Err(error) => {
                     tracing::error!(file = %path.display(), %error, "a file cannot be moved out of the drop folder");
@@ -101,6 +101,24 @@ impl Engine {
         Ok((runs, scan.waiting))
     }
 
+    /// One file's trouble holds up no other; only the stop does.
+    async fn take_or_tell(
+        &self,
+        folder: &mut DropFolder,
+        path: PathBuf,
+        name: String,
+        stop: &Stop,
+    ) -> Result<Option<i64>, EngineError> {
+        match self.take_from(folder, path, name, stop).await {
+            Err(EngineError::Stopped) => Err(EngineError::Stopped),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "a file cannot be taken in now");
+                Ok(None)
+            }
+            taken => taken,
+        }
+    }
+
     /// Files in `processing` whose rows are not all in the queue.
     async fn left_in_processing(&self, folder: &DropFolder) -> Result<Vec<PathBuf>, EngineError> {
         let dir = folder.layout.processing();
@@ -113,6 +131,7 @@ impl Engine {
             .map(|entry| entry.path())
             .filter(|path| !file_name(path).starts_with('.'))
             .filter(|path| known.get(&*path.to_string_lossy()) != Some(&FileState::Taken))
+            .filter(|path| !is_leftover(path))
             .collect();
         left.sort_unstable();
         Ok(left)
@@ -141,7 +160,8 @@ impl Engine {
             }
             Ok(Taken::Before(file)) => {
                 folder.names.remove(&path);
-                tracing::info!(run = file.run_id, "these bytes were taken in before; nothing is sent");
+                let goes_on = self.resume_run(file.run_id).await?;
+                tracing::info!(run = file.run_id, goes_on, "these bytes were taken in before");
                 let dir = folder.layout.done(&self.clock.now().day());
                 let note = json!({
                     "file": name,
@@ -153,10 +173,14 @@ impl Engine {
                 put_away(&path, &dir, &name, &note)?;
                 Ok(None)
             }
-            Err(error @ (EngineError::File(_) | EngineError::Refused { .. })) => {
+            Err(error @ (EngineError::File(_) | EngineError::Refused { .. })) if !error.is_passing() => {
                 folder.names.remove(&path);
                 let reason = chain(&error);
-                tracing::error!(file = name, %reason, "a file cannot be taken in; it is in the folder `failed`");
+                tracing::error!(
+                    file = name,
+                    "a file cannot be taken in: see its receipt in the folder `failed`"
+                );
+                tracing::debug!(%reason, "why a file cannot be taken in");
                 let note = json!({ "file": name, "status": "failed", "reason": reason });
                 put_away(&path, &folder.layout.failed(), &name, &note)?;
                 Ok(None)
@@ -168,6 +192,12 @@ impl Engine {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A name that was reserved for a move which a crash cut off. There is nothing in it to lose.
+fn is_leftover(path: &Path) -> bool {
+    let is_empty = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    is_empty && std::fs::remove_file(path).is_ok()
 }
 
 /// Moves a file that is done with and leaves a receipt beside it.
@@ -184,7 +214,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

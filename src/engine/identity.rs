@@ -88,6 +88,7 @@ impl Engine {
                 return Err(EngineError::WrongAccount { known, found: found.clone() });
             }
         }
+        self.store.set_origin(&self.settings.account, &self.settings.origin).await?;
         self.store.end_own_block(&self.settings.account).await?;
         tracing::info!(user = identity.id.as_deref().unwrap_or("unknown"), "the key is good");
         Ok(identity)

@@ -13,12 +13,12 @@ use tokio::task::JoinHandle;
 
 use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
-use super::{Engine, EngineError, Stop};
-use crate::domain::batch::{BatchPlanner, address_bytes};
+use super::{Engine, EngineError, Settings, Stop};
+use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
 use crate::domain::state::Trigger;
-use crate::domain::tag::{TagBook, TagSet, TagSets};
+use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill, SpillWriter, hash_range, parts_for};
-use crate::ingest::{Identity, ReadOptions, Row, identity, modified, read_members};
+use crate::ingest::{Identity, Row, identity, modified, read_members};
 use crate::store::{
     BadInput, FileState, InputFile, Intake, LedgerSlice, NewFile, NewRun, PendingRow, RunSource, UnkeptLines,
 };
@@ -63,6 +63,10 @@ struct Prepared {
     diff: Diff,
 }
 
+/// How often the reader looks up whether it is to stop, in lines.
+const STOP_STEP: u64 = 1_024;
+/// How much a packed file may hold, for all we know before it is read.
+const EXPANSION: u64 = 20;
 /// A ledger so many times larger than the part is asked row by row.
 const SPARSE: u64 = 12;
 
@@ -76,8 +80,8 @@ impl Engine {
         if let Some(file) = known.as_ref().filter(|file| file.state != FileState::Taking) {
             return Ok(Taken::Before(file.clone()));
         }
-        let parts = known.map_or_else(|| parts_for(found.size), |file| file.parts);
-        let survey = self.survey(taking, parts, &found).await?;
+        let parts = known.map_or_else(|| parts_for(expanded(&taking.path, found.size)), |file| file.parts);
+        let survey = self.survey(taking, parts, &found, stop).await?;
         let file = self.begin(taking, &found, &key, parts, &survey).await?;
         if file.state == FileState::Taking {
             self.take_parts(&file, taking.source, survey, stop).await?;
@@ -93,11 +97,18 @@ impl Engine {
         format!("{account}:{}:{}{again}", found.sha256, taking.extra_tags)
     }
 
-    async fn survey(&self, taking: &Taking, parts: u32, found: &Identity) -> Result<Survey, EngineError> {
+    async fn survey(
+        &self,
+        taking: &Taking,
+        parts: u32,
+        found: &Identity,
+        stop: &Stop,
+    ) -> Result<Survey, EngineError> {
+        let stop = stop.clone();
         let (path, extra, found) = (taking.path.clone(), taking.extra_tags.clone(), found.clone());
         let settings = Arc::clone(&self.settings);
         let survey = tokio::task::spawn_blocking(move || {
-            let survey = read(&path, &settings.read, &settings.tags, &extra, parts, &settings.spill_dir)?;
+            let survey = read(&path, &settings, &extra, parts, &stop)?;
             // Written to after it was hashed: the rows may be others than those of the identity.
             let unchanged = identity_is(&path, &found);
             if unchanged { Ok(survey) } else { Err(EngineError::Changed { path }) }
@@ -166,8 +177,12 @@ impl Engine {
         let sets = Arc::new(self.known_sets(survey.sets).await?);
         let spill = Arc::new(survey.spill);
         let open = self.store.open_batches(file.run_id, self.settings.limits.max_rows).await?;
-        let mut planner = BatchPlanner::new(self.settings.limits, open);
-        let members = self.store.account(&self.settings.account).await?.map_or(0, |account| account.members);
+        let account = self.store.account(&self.settings.account).await?;
+        let members = account.as_ref().map_or(0, |account| account.members);
+        let now = self.clock.now();
+        let learnt = account.and_then(|account| account.max_body).filter(|(_, until)| *until > now);
+        let max_bytes = learnt.map_or(usize::MAX, |(bytes, _)| bytes).min(self.settings.limits.max_bytes);
+        let mut planner = BatchPlanner::new(BatchLimits { max_bytes, ..self.settings.limits }, open);
         let prepare = |part| self.prepare(part, file.parts, members, &spill, &sets);
         let mut next = Some(prepare(file.parts_done));
         for part in file.parts_done..file.parts {
@@ -305,16 +320,19 @@ impl Engine {
 /// Reads a file from end to end into parts.
 fn read(
     path: &Path,
-    options: &ReadOptions,
-    tags: &TagBook,
+    settings: &Settings,
     extra: &TagSet,
     parts: u32,
-    spill_dir: &Path,
+    stop: &Stop,
 ) -> Result<Survey, EngineError> {
+    let spill_dir = &settings.spill_dir;
     let mut writer = SpillWriter::new(parts, spill_dir);
     let mut sets = TagSets::default();
     let (mut invalid, mut first_invalid, mut failed) = (0, None, None);
     let sink = |row: Row<'_>| {
+        if row.line % STOP_STEP == 0 && stop.is_requested() {
+            return ControlFlow::Break(());
+        }
         let pushed = match row.read {
             Ok(member) => {
                 let address = &member.address;
@@ -339,11 +357,23 @@ fn read(
             }
         }
     };
-    let shape = read_members(path, options, tags, extra, &mut sets, sink)?;
+    let shape = read_members(path, &settings.read, &settings.tags, extra, &mut sets, sink)?;
+    if stop.is_requested() {
+        return Err(EngineError::Stopped);
+    }
     if let Some(error) = failed {
         return Err(EngineError::io("put rows aside in", spill_dir)(error));
     }
     Ok(Survey { spill: writer.finish(), sets, shape: shape.to_string(), invalid, first_invalid })
+}
+
+/// Bytes that a file of this size may hold.
+fn expanded(path: &Path, size: u64) -> u64 {
+    let mut magic = [0; 4];
+    let read =
+        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
+    let is_packed = read.is_ok() && (magic[..2] == [0x1f, 0x8b] || magic == [0x28, 0xb5, 0x2f, 0xfd]);
+    if is_packed { size.saturating_mul(EXPANSION) } else { size }
 }
 
 fn identity_is(path: &Path, found: &Identity) -> bool {

@@ -49,6 +49,8 @@ pub const MAIN_ACCOUNT: &str = "main";
 pub struct Settings {
     /// Whose key is used.
     pub account: String,
+    /// Where: a host, `loopback`, or `rehearsal` for the built-in Luma.
+    pub origin: String,
     /// How much one request carries.
     pub limits: BatchLimits,
     /// How passing faults are retried.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::folder::DropFolder;
-use super::{DrainEnd, Engine, EngineError, Stop};
+use super::folder::chain;
+use super::{Engine, EngineError, Stop};
 use crate::store::Scope;
 
 /// How often open runs are looked at.
@@ -13,88 +14,88 @@ impl Engine {
     /// Runs until told to stop: nothing new is begun then, and what is in flight ends. A key that is
     /// refused at the start is an error; later on it is waited out.
     pub async fn serve(&self, stop: &Stop) -> Result<(), EngineError> {
-        match self.check_identity(stop).await {
-            Ok(_) | Err(EngineError::Stopped) => {}
-            Err(error) => return Err(error),
-        }
         let keep_alive = self.spawn_keep_alive(stop);
-        let (folder, queue, tidy, drain) = tokio::join!(
-            self.watch_folder(stop),
-            self.watch_queue(stop),
-            self.tidy(stop),
-            self.drain_for_ever(stop),
-        );
+        let checked = match self.check_identity(stop).await {
+            Ok(_) | Err(EngineError::Stopped) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if checked.is_ok() {
+            tokio::join!(
+                self.watch_folder(stop),
+                self.watch_queue(stop),
+                self.tidy(stop),
+                self.send_all(stop)
+            );
+        }
         keep_alive.abort();
-        folder.and(queue).and(tidy).and(drain)
+        checked
     }
 
-    async fn drain_for_ever(&self, stop: &Stop) -> Result<(), EngineError> {
-        while self.drain_all(stop).await? != DrainEnd::Stopped {}
-        Ok(())
-    }
-
-    async fn drain_all(&self, stop: &Stop) -> Result<DrainEnd, EngineError> {
-        match self.drain(Scope::All, true, stop).await {
-            Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "sending paused");
+    /// Whatever goes wrong, sending is taken up again: a service that looks alive and does nothing
+    /// is the worst of all.
+    async fn send_all(&self, stop: &Stop) {
+        while !stop.is_requested() {
+            if let Err(error) = self.drain(Scope::All, true, stop).await {
+                tracing::error!(error = %chain(&error), "sending broke off; it goes on in a moment");
                 self.pause_or_stop(HOUSEKEEPING, stop).await;
-                Ok(DrainEnd::Done)
             }
-            end => end,
         }
     }
 
-    async fn watch_folder(&self, stop: &Stop) -> Result<(), EngineError> {
-        let Some(settings) = &self.settings.folder else { return Ok(()) };
+    async fn watch_folder(&self, stop: &Stop) {
+        let Some(settings) = &self.settings.folder else { return };
         let mut hint = super::hint::Hint::new();
         let mut folder = None;
         while !stop.is_requested() {
             match &mut folder {
-                None => {
-                    folder = DropFolder::open(settings)?;
-                    if let Some(folder) = &folder {
-                        hint.watch(&folder.inbox());
+                None => match DropFolder::open(settings) {
+                    Ok(opened) => {
+                        opened.iter().for_each(|folder| hint.watch(&folder.inbox()));
+                        folder = opened;
                     }
-                }
+                    Err(error) => {
+                        tracing::error!(error = %chain(&error), "the drop folder cannot be used yet")
+                    }
+                },
                 Some(folder) => {
                     if let Err(error) = self.folder_pass(folder, stop).await {
-                        let is_stop = matches!(error, EngineError::Stopped);
-                        if !is_stop {
-                            tracing::error!(%error, "the drop folder could not be looked through");
+                        if !matches!(error, EngineError::Stopped) {
+                            tracing::error!(error = %chain(&error), "the drop folder could not be looked through");
                         }
                     }
                 }
             }
+            // Hints may come without end, one for each write to a file that grows.
+            self.pause_or_stop(settings.poll / 4, stop).await;
             tokio::select! {
                 () = self.clock.sleep(settings.poll) => {}
                 () = hint.given() => {}
                 () = stop.requested() => {}
             }
         }
-        Ok(())
     }
 
-    async fn watch_queue(&self, stop: &Stop) -> Result<(), EngineError> {
+    async fn watch_queue(&self, stop: &Stop) {
         while !stop.is_requested() {
             match self.take_queue(self.settings.max_wait).await {
                 // There may be more.
                 Ok(rows) if rows > 0 => continue,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the queue could not be read"),
+                // Another process was first: there may be more all the same.
+                Err(error) if error.is_passing() => tracing::debug!(%error, "the queue is read again"),
+                Err(error) => tracing::error!(error = %chain(&error), "the queue could not be read"),
             }
             self.pause_or_stop(self.settings.queue_poll, stop).await;
         }
-        Ok(())
     }
 
-    async fn tidy(&self, stop: &Stop) -> Result<(), EngineError> {
+    async fn tidy(&self, stop: &Stop) {
         while !stop.is_requested() {
             if let Err(error) = self.finish_runs().await {
                 tracing::warn!(%error, "open runs could not be looked at");
             }
             self.pause_or_stop(HOUSEKEEPING, stop).await;
         }
-        Ok(())
     }
 
     async fn pause_or_stop(&self, pause: Duration, stop: &Stop) {

@@ -11,23 +11,28 @@ use crate::store::{Store, WorkerIdentity};
 
 /// Enters this process and ends the workers of this machine that are dead.
 pub(super) async fn enter(store: &Store, clock: &Clock, lease: Duration) -> Result<i64, EngineError> {
-    end_dead(store, clock).await?;
+    end_dead(store, clock, None).await?;
     let now = clock.now();
     Ok(store.add_worker(&identity_of(std::process::id()), now, now.plus(lease)).await?)
 }
 
 /// Ends every worker that is dead: gone from this machine, or silent beyond its lease.
-async fn end_dead(store: &Store, clock: &Clock) -> Result<(), EngineError> {
+async fn end_dead(store: &Store, clock: &Clock, own_id: Option<i64>) -> Result<(), EngineError> {
     let own_host = host();
-    for worker in store.workers().await? {
+    for worker in store.workers().await?.into_iter().filter(|worker| Some(worker.id) != own_id) {
         let now = clock.now();
         let is_here = worker.identity.host == own_host && !worker.identity.birth.is_empty();
-        let is_gone = is_here && worker.identity != identity_of(worker.identity.pid);
+        // Where other people's processes are hidden, an absent one proves nothing: the lease decides.
+        let is_gone = is_here && sees_others() && worker.identity != identity_of(worker.identity.pid);
         if is_gone || worker.lease_until <= now {
             let only_if_expired_at = (!is_gone).then_some(now);
             let batches = store.end_worker(worker.id, now, only_if_expired_at).await?;
             tracing::warn!(worker = worker.id, batches, "a worker is gone; its batches are pending again");
         }
+    }
+    let orphans = store.free_orphans().await?;
+    if orphans > 0 {
+        tracing::warn!(batches = orphans, "batches of unknown workers are pending again");
     }
     Ok(())
 }
@@ -35,6 +40,11 @@ async fn end_dead(store: &Store, clock: &Clock) -> Result<(), EngineError> {
 /// What the system tells of a process; an empty birth where there is no such process or no way to tell.
 fn identity_of(pid: u32) -> WorkerIdentity {
     WorkerIdentity { host: host(), pid, birth: birth(pid).unwrap_or_default() }
+}
+
+/// Whether the processes of others are shown to us: the first one always is there.
+fn sees_others() -> bool {
+    std::path::Path::new("/proc/1/stat").exists()
 }
 
 /// The 22nd field of `/proc/PID/stat`: when the process began, in ticks since the machine did.
@@ -61,11 +71,12 @@ impl Engine {
                 () = stop.aborted() => return,
                 () = self.clock.sleep(pause) => {}
             }
-            let until = self.clock.now().plus(self.settings.lease);
-            if let Err(error) = self.store.renew_worker(self.worker_id, until).await {
+            let now = self.clock.now();
+            let (until, own) = (now.plus(self.settings.lease), identity_of(std::process::id()));
+            if let Err(error) = self.store.renew_worker(self.worker_id, &own, now, until).await {
                 tracing::warn!(worker = self.worker_id, %error, "could not renew the lease");
             }
-            if let Err(error) = end_dead(&self.store, &self.clock).await {
+            if let Err(error) = end_dead(&self.store, &self.clock, Some(self.worker_id)).await {
                 tracing::warn!(%error, "could not look for dead workers");
             }
         }

@@ -19,6 +19,16 @@ pub struct FileError {
 }
 
 impl FileError {
+    /// Whether the same may do later: the disk failed, not the file.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        let Fault::Io(error) = &self.fault else { return false };
+        !matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory
+        )
+    }
+
     pub(crate) fn new(path: &Path, fault: Fault) -> Self {
         Self { path: path.to_owned(), fault }
     }

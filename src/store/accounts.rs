@@ -29,6 +29,8 @@ pub(super) use block;
 pub struct Account {
     /// Luma's id of the user the key belongs to, once it was asked.
     pub identity: Option<String>,
+    /// Where that was asked: a host, `loopback`, or `rehearsal`.
+    pub origin: Option<String>,
     /// Nobody sends before this moment, and why.
     pub block: Option<(Time, String)>,
     /// Bytes of the largest body worth trying, and until when that is believed.
@@ -37,22 +39,24 @@ pub struct Account {
     pub members: u64,
 }
 
-type AccountRow = (Option<String>, Option<Time>, Option<String>, Option<i64>, Option<Time>, i64);
+type AccountRow =
+    (Option<String>, Option<String>, Option<Time>, Option<String>, Option<i64>, Option<Time>, i64);
 
 impl Store {
     /// What is known of the account `name`; `None` where there is no such account.
     pub async fn account(&self, name: &str) -> Result<Option<Account>> {
         let row: Option<AccountRow> = read!(self, db => {
             sqlx::query_as(
-                "select identity, blocked_until, block_reason, max_body, max_body_until, members
+                "select identity, origin, blocked_until, block_reason, max_body, max_body_until, members
                    from accounts where name = $1",
             )
             .bind(name)
             .fetch_optional(db)
             .await?
         });
-        Ok(row.map(|(identity, until, reason, max_body, max_body_until, members)| Account {
+        Ok(row.map(|(identity, origin, until, reason, max_body, max_body_until, members)| Account {
             identity,
+            origin,
             block: until.zip(reason),
             max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()).zip(max_body_until),
             members: members.unsigned_abs(),
@@ -76,6 +80,28 @@ impl Store {
             known
         });
         Ok(known)
+    }
+
+    /// Remembers where the account's key is used.
+    pub async fn set_origin(&self, account: &str, origin: &str) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query("update accounts set origin = $2 where name = $1")
+                .bind(account)
+                .bind(origin)
+                .execute(&mut *tx)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// Whether nothing was ever read into the database or put into its queue.
+    pub async fn is_unused(&self) -> Result<bool> {
+        let unused: bool = read!(self, db => {
+            sqlx::query_scalar("select not exists (select 1 from runs) and not exists (select 1 from member_queue)")
+                .fetch_one(db)
+                .await?
+        });
+        Ok(unused)
     }
 
     /// Keeps everybody from sending; a later moment already set stands.

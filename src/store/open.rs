@@ -14,6 +14,8 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// Older versions can corrupt a write-ahead log that two connections reset at once.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 const READERS: u32 = 4;
+/// Somebody else's migration is over well within so many tries, each of which waits for the lock.
+const MIGRATION_TRIES: u32 = 10;
 /// KiB of page cache a connection. Rows are written in the order of their index, so little is enough.
 const WRITER_CACHE: u32 = 16_384;
 const READER_CACHE: u32 = 4_096;
@@ -86,21 +88,32 @@ fn restrict_permissions(path: &Path) {
     }
 }
 
+/// Several processes may start at once: one makes the tables, the others find them made.
 async fn migrate(writer: &SqlitePool) -> Result<()> {
-    let known = Store::schema_version();
-    let has_table = "select count(*) from sqlite_master where name = '_sqlx_migrations'";
-    let tables: i64 = sqlx::query_scalar(has_table).fetch_one(writer).await?;
-    if tables > 0 {
-        let newest = "select coalesce(max(version), 0) from _sqlx_migrations";
-        let found: i64 = sqlx::query_scalar(newest).fetch_one(writer).await?;
-        if found > known {
-            return Err(StoreError::Newer { found, known });
+    for _ in 0..MIGRATION_TRIES {
+        if is_current(writer).await? {
+            return Ok(());
         }
-        if found == known {
+        if SQLITE_MIGRATIONS.run(writer).await.is_ok() {
             return Ok(());
         }
     }
     SQLITE_MIGRATIONS.run(writer).await.map_err(StoreError::Migrate)
+}
+
+async fn is_current(writer: &SqlitePool) -> Result<bool> {
+    let known = Store::schema_version();
+    let has_table = "select count(*) from sqlite_master where name = '_sqlx_migrations'";
+    let tables: i64 = sqlx::query_scalar(has_table).fetch_one(writer).await?;
+    if tables == 0 {
+        return Ok(false);
+    }
+    let newest = "select coalesce(max(version), 0) from _sqlx_migrations where success";
+    let found: i64 = sqlx::query_scalar(newest).fetch_one(writer).await?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    Ok(found == known)
 }
 
 /// An unknown pragma is silently ignored, so what safety rests on is read back.

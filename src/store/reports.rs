@@ -224,16 +224,23 @@ impl Store {
             .collect())
     }
 
-    /// A page of a run's bad rows in order of line and id, after (`line`, `id`).
+    /// A page of a run's bad rows: those of a file after line `after.0`, those of the queue after id `after.1`.
     pub async fn bad_rows(&self, run_id: i64, after: (i64, i64), limit: u32) -> Result<Vec<BadRow>> {
         let rows = read!(self, db => {
+            // The told rows of a file lie in order of line; those of the queue have none.
             sqlx::query_as(
                 "select q.id, q.line, q.email, q.name, coalesce(q.tags, t.tags) as tags,
                         q.state, q.code, q.reason
                    from member_queue q left join tag_sets t on t.id = q.tag_set_id
-                  where q.run_id = $1 and q.code is not null and q.state in ('invalid', 'rejected', 'failed')
-                    and (coalesce(q.line, 0), q.id) > ($2, $3)
-                  order by coalesce(q.line, 0), q.id limit $4",
+                  where q.run_id = $1 and q.code is not null and q.line > $2
+                    and q.state in ('invalid', 'rejected', 'failed')
+                 union all
+                 select q.id, q.line, q.email, q.name, coalesce(q.tags, t.tags) as tags,
+                        q.state, q.code, q.reason
+                   from member_queue q left join tag_sets t on t.id = q.tag_set_id
+                  where q.run_id = $1 and q.code is not null and q.line is null and q.id > $3
+                    and q.state in ('invalid', 'rejected', 'failed')
+                 order by 2, 1 limit $4",
             )
             .bind(run_id)
             .bind(after.0)
@@ -247,7 +254,7 @@ impl Store {
 
     /// How much is waiting in the account.
     pub async fn queue_depth(&self, account: &str) -> Result<QueueDepth> {
-        let (new, oldest_new): (i64, Option<Time>) = read!(self, db => {
+        let (new, oldest_new): (i64, Option<String>) = read!(self, db => {
             sqlx::query_as(
                 "select count(*), min(created_at) from member_queue where state = 'new' and account = $1",
             )
@@ -255,14 +262,21 @@ impl Store {
             .fetch_one(db)
             .await?
         });
-        let (pending, in_flight, stopped, oldest_run): (i64, i64, i64, Option<Time>) = read!(self, db => {
+        let (pending, stopped, oldest_run): (i64, i64, Option<Time>) = read!(self, db => {
             sqlx::query_as(
-                "select coalesce(sum(case when b.state = 'pending' and r.finished_at is null then b.row_count end), 0),
-                        coalesce(sum(case when b.state = 'in_flight' then b.row_count end), 0),
-                        coalesce(sum(case when b.state = 'pending' and r.finished_at is not null then b.row_count end), 0),
+                "select coalesce(sum(case when r.finished_at is null then b.row_count end), 0),
+                        coalesce(sum(case when r.finished_at is not null then b.row_count end), 0),
                         min(r.created_at)
                    from batches b join runs r on r.id = b.run_id
-                  where b.state in ('pending', 'in_flight') and b.account = $1",
+                  where b.state = 'pending' and b.account = $1",
+            )
+            .bind(account)
+            .fetch_one(db)
+            .await?
+        });
+        let in_flight: i64 = read!(self, db => {
+            sqlx::query_scalar(
+                "select coalesce(sum(row_count), 0) from batches where state = 'in_flight' and account = $1",
             )
             .bind(account)
             .fetch_one(db)
@@ -273,7 +287,8 @@ impl Store {
             pending: pending.unsigned_abs(),
             in_flight: in_flight.unsigned_abs(),
             stopped: stopped.unsigned_abs(),
-            oldest: [oldest_new, oldest_run].into_iter().flatten().min(),
+            // Other programs may write the moment as they like.
+            oldest: [oldest_new.as_deref().and_then(Time::parse), oldest_run].into_iter().flatten().min(),
         })
     }
 
@@ -324,6 +339,15 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             }
+            for run in &runs {
+                sqlx::query(
+                    "update runs set status = 'running', reason = null, finished_at = null
+                      where id = $1 and status <> 'held'",
+                )
+                .bind(run)
+                .execute(&mut *tx)
+                .await?;
+            }
         });
         Ok((rows, runs))
     }
@@ -333,7 +357,7 @@ impl Store {
         let runs = read!(self, db => {
             sqlx::query_scalar(
                 "select distinct b.run_id from batches b join runs r on r.id = b.run_id
-                  where b.state = 'pending' and r.status = 'failed' order by b.run_id",
+                  where b.state = 'pending' and r.finished_at is not null order by b.run_id",
             )
             .fetch_all(db)
             .await?

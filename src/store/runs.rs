@@ -178,12 +178,12 @@ impl Store {
         rows.into_iter().map(Run::try_from).collect()
     }
 
-    /// Lets a run's batches be sent, the first time or again: `queued` or `failed` becomes `running`.
+    /// Lets a run's batches be sent, the first time or again.
     pub async fn start_run(&self, id: i64) -> Result<()> {
         let found = write_tx!(self, tx => {
             sqlx::query(
                 "update runs set status = 'running', reason = null, finished_at = null
-                  where id = $1 and status in ('queued', 'running', 'partial', 'failed')",
+                  where id = $1 and status <> 'held'",
             )
             .bind(id)
             .execute(&mut *tx)

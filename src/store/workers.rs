@@ -2,7 +2,7 @@
 //!
 //! A lease belongs to the worker, not to the row: one small write keeps all its claims alive.
 
-use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
+use super::{Result, Store, StoreError, read, write_tx};
 use crate::clock::Time;
 
 /// What tells one process from every other, also after its pid is used again.
@@ -50,17 +50,56 @@ impl Store {
         Ok(id)
     }
 
-    /// Prolongs a worker's lease. `Lost` where others have declared it dead.
-    pub async fn renew_worker(&self, id: i64, lease_until: Time) -> Result<()> {
-        let found = write_tx!(self, tx => {
-            sqlx::query("update workers set lease_until = $2 where id = $1")
-                .bind(id)
-                .bind(lease_until)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected()
+    /// Prolongs a worker's lease. One that others have declared dead is entered again under its
+    /// number: what it claimed before was taken from it, and each claim knows that by its own.
+    pub async fn renew_worker(
+        &self,
+        id: i64,
+        identity: &WorkerIdentity,
+        now: Time,
+        lease_until: Time,
+    ) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "insert into workers (id, host, pid, birth, started_at, lease_until)
+                 values ($1, $2, $3, $4, $5, $6)
+                 on conflict (id) do update set lease_until = excluded.lease_until",
+            )
+            .bind(id)
+            .bind(&identity.host)
+            .bind(i64::from(identity.pid))
+            .bind(&identity.birth)
+            .bind(now)
+            .bind(lease_until)
+            .execute(&mut *tx)
+            .await?;
         });
-        ensure_rows(found, 1, || format!("the lease of worker `{id}`"))
+        Ok(())
+    }
+
+    /// Frees batches in flight whose worker is not known. How many there were.
+    pub async fn free_orphans(&self) -> Result<u64> {
+        let orphans: i64 = read!(self, db => {
+            sqlx::query_scalar(
+                "select count(*) from batches
+                  where state = 'in_flight' and worker_id not in (select id from workers)",
+            )
+            .fetch_one(db)
+            .await?
+        });
+        if orphans == 0 {
+            return Ok(0);
+        }
+        let freed = write_tx!(self, tx => {
+            sqlx::query(
+                "update batches set state = 'pending', claim_id = null, worker_id = null
+                  where state = 'in_flight' and worker_id not in (select id from workers)",
+            )
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+        });
+        Ok(freed)
     }
 
     /// Every worker that has not ended.
