@@ -20,14 +20,14 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
             parts.push(text.to_owned());
         }
         let said = cause.downcast_ref::<FileError>().and_then(FileError::hint);
-        hints.extend(said.map(|hint| hint.into_owned()));
+        hints.extend(said.map(std::borrow::Cow::into_owned));
         if !hint.is_empty() {
             hints.push(hint.to_owned());
         }
     }
     hints.dedup();
-    let hints: String = hints.iter().map(|hint| format!("{HINT}{hint}")).collect();
-    format!("error: {}{hints}", parts.join(": "))
+    hints.insert(0, format!("error: {}", parts.join(": ")));
+    hints.join(HINT)
 }
 
 /// The text for an error beside which work goes on.

@@ -2,6 +2,7 @@
 //!
 //! Writes and never overwrites. Knows nothing of what the keys do beyond what its template says.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -48,7 +49,7 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Exit> {
     let lines = || {
         let mut text = String::from("wrote:\n");
         for path in &written {
-            text.push_str(&format!("  {}\n", path.display()));
+            let _ = writeln!(text, "  {}", path.display());
         }
         text.push_str("next: put your key into LUMA_API_KEY, then `lumasync check --connect`\n");
         text

@@ -80,10 +80,11 @@ fn wait(progress: &Progress, now: Time) -> Option<String> {
 }
 
 fn line(rows: u64, total: u64, requests: u64, spent: Duration, pace: Pace, wait: Option<String>) -> String {
-    let rate = if spent.is_zero() { 0.0 } else { rows as f64 / spent.as_secs_f64() };
+    let millis = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX).max(1);
+    let rate = rows.saturating_mul(1_000) / millis;
     let left = left_at_limit(total.saturating_sub(rows), pace);
     let wait = wait.map(|wait| format!(", {wait}")).unwrap_or_default();
-    format!("{requests} requests, {rate:.0} rows/s, {} left at the limit{wait}", short(left))
+    format!("{requests} requests, {rate} rows/s, {} left at the limit{wait}", short(left))
 }
 
 /// Whole windows that the requests still to come fill.

@@ -12,12 +12,12 @@ use crate::domain::code::Code;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exit> {
-    if let Some(code) = &args.code {
-        if Code::parse(code).is_none() {
-            let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-            out::talk(&format!("error: `{code}` is no outcome code\nhint: known are {}", known.join(", ")));
-            return Ok(Exit::Usage);
-        }
+    if let Some(code) = &args.code
+        && Code::parse(code).is_none()
+    {
+        let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        out::talk(&format!("error: `{code}` is no outcome code\nhint: known are {}", known.join(", ")));
+        return Ok(Exit::Usage);
     }
     let store = open_store(&load(global, Need::Database)?).await?;
     let now = Clock::system().now();

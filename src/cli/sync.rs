@@ -100,7 +100,7 @@ async fn take_files(
                 pass.runs.push(file.run_id);
             }
             Ok(Taken::Before(file)) => {
-                pass.runs.extend(taken_before(&taking.path, file.run_id, workshop).await?)
+                pass.runs.extend(taken_before(&taking.path, file.run_id, workshop).await?);
             }
             Err(EngineError::Stopped) => return Err(EngineError::Stopped),
             Err(error) => {
@@ -163,9 +163,8 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
     loop {
         match workshop.engine.take_queue(Duration::ZERO).await {
             Ok(0) => break,
-            Ok(_) => {}
-            // Another process was first: there may be more all the same.
-            Err(EngineError::Store(StoreError::Lost { .. })) => {}
+            // There may be more; also where another process was first.
+            Ok(_) | Err(EngineError::Store(StoreError::Lost { .. })) => {}
             Err(error) => return Err(error),
         }
     }
@@ -214,10 +213,10 @@ async fn send(args: &SyncArgs, pass: Pass, workshop: &Workshop, stop: &Stop) -> 
     for run in &pass.runs {
         workshop.engine.finish_run(*run).await?;
     }
-    if args.files.is_empty() {
-        if let Some(mut folder) = open_folder(workshop)? {
-            workshop.engine.folder_pass(&mut folder, stop).await?;
-        }
+    if args.files.is_empty()
+        && let Some(mut folder) = open_folder(workshop)?
+    {
+        workshop.engine.folder_pass(&mut folder, stop).await?;
     }
     Ok(pass)
 }

@@ -39,7 +39,7 @@ mod tests {
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 8,
         initial_backoff: Duration::from_secs(1),
-        max_backoff: Duration::from_secs(300),
+        max_backoff: Duration::from_mins(5),
     };
 
     proptest! {

@@ -214,7 +214,7 @@ fn names_word(text: &str, word: &str) -> bool {
         let next = after.next();
         // A full stop may end the sentence instead of going on with the address.
         let goes_on = match next {
-            Some('.') => after.next().is_some_and(|c| c.is_alphanumeric()),
+            Some('.') => after.next().is_some_and(char::is_alphanumeric),
             Some(c) => is_part(c),
             None => false,
         };

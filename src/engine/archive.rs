@@ -77,7 +77,7 @@ impl Engine {
         };
         let (success, rejects) = (place("success.csv"), place("rejects.csv"));
         let written = {
-            let (source, options) = (source.to_owned(), self.settings.read.clone());
+            let (source, options) = (source.to_owned(), self.settings.read);
             let outcomes = merged(kept, unkept);
             tokio::task::spawn_blocking(move || write_both(&source, &options, outcomes, &success, &rejects))
                 .await?

@@ -106,7 +106,9 @@ impl Drain<'_> {
         let answered = std::mem::take(&mut self.answered);
         let claim = match engine.store.turn(&answered, (limit > 0).then_some(&claims), &engine.clock).await {
             Ok(claim) => {
-                answered.iter().for_each(|settlement| engine.count(settlement));
+                for settlement in &answered {
+                    engine.count(settlement);
+                }
                 claim
             }
             // One of them spoils the transaction for all: each for itself, then.

@@ -330,7 +330,7 @@ fn read(
     let mut sets = TagSets::default();
     let (mut invalid, mut first_invalid, mut failed) = (0, None, None);
     let sink = |row: Row<'_>| {
-        if row.line % STOP_STEP == 0 && stop.is_requested() {
+        if row.line.is_multiple_of(STOP_STEP) && stop.is_requested() {
             return ControlFlow::Break(());
         }
         let pushed = match row.read {

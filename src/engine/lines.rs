@@ -48,10 +48,10 @@ pub(super) fn unpack(mut chunk: &[u8]) -> Option<Vec<UnkeptLine>> {
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+        bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    bytes.push(number as u8);
+    bytes.push(number.to_le_bytes()[0]);
 }
 
 fn get(bytes: &mut &[u8]) -> Option<u64> {

@@ -99,16 +99,13 @@ impl Engine {
                 }
             };
             let twin = places.get(candidate.address.key()).map(|place| &candidates[*place]);
-            match twin.filter(|twin| candidate.tags.is_subset(&twin.tags)) {
-                Some(twin) => {
-                    let reason = format!("same person as row {}", twin.row.id);
-                    let outcome = ended(RowState::Duplicate, Code::Duplicate, reason);
-                    taken.push(QueueRow { id: row.id, outcome });
-                }
-                None => {
-                    places.insert(candidate.address.key().to_owned(), candidates.len());
-                    candidates.push(candidate);
-                }
+            if let Some(twin) = twin.filter(|twin| candidate.tags.is_subset(&twin.tags)) {
+                let reason = format!("same person as row {}", twin.row.id);
+                let outcome = ended(RowState::Duplicate, Code::Duplicate, reason);
+                taken.push(QueueRow { id: row.id, outcome });
+            } else {
+                places.insert(candidate.address.key().to_owned(), candidates.len());
+                candidates.push(candidate);
             }
         }
         (taken, candidates)

@@ -50,18 +50,20 @@ impl Engine {
             match &mut folder {
                 None => match DropFolder::open(settings) {
                     Ok(opened) => {
-                        opened.iter().for_each(|folder| hint.watch(&folder.inbox()));
+                        if let Some(folder) = &opened {
+                            hint.watch(&folder.inbox());
+                        }
                         folder = opened;
                     }
                     Err(error) => {
-                        tracing::error!(error = %chain(&error), "the drop folder cannot be used yet")
+                        tracing::error!(error = %chain(&error), "the drop folder cannot be used yet");
                     }
                 },
                 Some(folder) => {
-                    if let Err(error) = self.folder_pass(folder, stop).await {
-                        if !matches!(error, EngineError::Stopped) {
-                            tracing::error!(error = %chain(&error), "the drop folder could not be looked through");
-                        }
+                    if let Err(error) = self.folder_pass(folder, stop).await
+                        && !matches!(error, EngineError::Stopped)
+                    {
+                        tracing::error!(error = %chain(&error), "the drop folder could not be looked through");
                     }
                 }
             }

@@ -104,8 +104,8 @@ impl SpillWriter {
         buffer.extend_from_slice(&hash.to_le_bytes());
         buffer.extend_from_slice(&line.to_le_bytes());
         buffer.extend_from_slice(&set.to_le_bytes());
-        buffer.extend_from_slice(&(first.len() as u16).to_le_bytes());
-        buffer.extend_from_slice(&(second.len() as u16).to_le_bytes());
+        buffer.extend_from_slice(&length(first));
+        buffer.extend_from_slice(&length(second));
         buffer.push(kind);
         buffer.extend_from_slice(first.as_bytes());
         buffer.extend_from_slice(second.as_bytes());
@@ -133,6 +133,11 @@ impl SpillWriter {
     pub fn finish(self) -> Spill {
         Spill { buffers: self.buffers, blocks: self.blocks, file: self.file }
     }
+}
+
+/// A length of two bytes: `cut` keeps texts well below that.
+fn length(text: &str) -> [u8; 2] {
+    u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes()
 }
 
 /// Texts longer than this are cut; the parser refuses such addresses long before.
@@ -256,6 +261,7 @@ impl Part {
     }
 
     /// The refused rows in order of line.
+    #[must_use]
     pub fn bad(&self) -> impl ExactSizeIterator<Item = RefusedRow<'_>> {
         self.bad.iter().map(|&(line, at)| {
             let (email, reason) = self.texts(at);

@@ -95,12 +95,11 @@ impl Reply {
 
     /// Only a JSON object is Luma's word; a proxy's page with status 200 is not.
     fn of_success(status: u16, body: &[u8]) -> Self {
-        match serde_json::from_slice(body) {
-            Ok(body @ Value::Object(_)) => Self { status: Some(status), verdict: Verdict::Accepted, body },
-            Ok(_) | Err(_) => {
-                let reason = format!("{status} with an answer that is not Luma's: {}", message(body));
-                Self::transient(Some(status), reason)
-            }
+        if let Ok(body @ Value::Object(_)) = serde_json::from_slice(body) {
+            Self { status: Some(status), verdict: Verdict::Accepted, body }
+        } else {
+            let reason = format!("{status} with an answer that is not Luma's: {}", message(body));
+            Self::transient(Some(status), reason)
         }
     }
 }

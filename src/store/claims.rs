@@ -131,7 +131,7 @@ macro_rules! claim_due {
             .await?;
             let free = i64::from(claims.allowance.requests).saturating_sub(used).max(0);
             // While Luma fails, one request at a time finds out whether it still does.
-            let limit = if faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW) { 1 } else { claims.limit as i64 };
+            let limit = if faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW) { 1 } else { $crate::store::int(claims.limit) };
             let limit = free.max(1).min(limit);
             let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
                 "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags
@@ -209,7 +209,7 @@ macro_rules! claim_due {
                 .fetch_one(&mut *$tx)
                 .await?;
                 let recipients = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
-                if recipients.len() as i64 != row_count {
+                if $crate::store::int(recipients.len()) != row_count {
                     // Somebody deleted rows that were waiting.
                     $crate::store::steps::shrink!($tx, id, recipients.len(), now);
                 }
@@ -225,7 +225,7 @@ macro_rules! claim_due {
                 .bind(id)
                 .bind(run_id)
                 .bind(claims.route)
-                .bind(recipients.len() as i64)
+                .bind($crate::store::int(recipients.len()))
                 .bind(now)
                 .fetch_one(&mut *$tx)
                 .await?;

@@ -79,7 +79,11 @@ impl StoreError {
         }
     }
 
-    pub(super) fn corrupt(table: &'static str, column: &'static str, value: impl ToString) -> Self {
+    pub(super) fn corrupt(
+        table: &'static str,
+        column: &'static str,
+        value: &(impl ToString + ?Sized),
+    ) -> Self {
         Self::Corrupt { table, column, value: value.to_string().chars().take(80).collect() }
     }
 }

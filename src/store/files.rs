@@ -89,8 +89,9 @@ impl TryFrom<FileRow> for InputFile {
     type Error = StoreError;
 
     fn try_from(row: FileRow) -> Result<Self> {
-        let part =
-            |value: i64| u32::try_from(value).map_err(|_| StoreError::corrupt("input_files", "parts", value));
+        let part = |value: i64| {
+            u32::try_from(value).map_err(|_| StoreError::corrupt("input_files", "parts", &value))
+        };
         Ok(Self {
             id: row.id,
             run_id: row.run_id,

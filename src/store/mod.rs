@@ -45,7 +45,7 @@ pub struct Store {
 /// Which database is open.
 #[derive(Clone, Debug)]
 enum Pools {
-    /// One connection writes and a few read, as SQLite wants it.
+    /// One connection writes and a few read, as `SQLite` wants it.
     Sqlite { writer: SqlitePool, reader: SqlitePool },
 }
 
@@ -77,5 +77,10 @@ macro_rules! read {
 }
 
 pub(crate) use {read, write_tx};
+
+/// A count as the database keeps it.
+fn int(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;

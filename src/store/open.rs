@@ -24,7 +24,7 @@ const READER_CACHE: u32 = 4_096;
 const CHECKPOINT_PAGES: u32 = 8_192;
 
 impl Store {
-    /// Opens or creates the SQLite database at `path` and brings its tables up to date.
+    /// Opens or creates the `SQLite` database at `path` and brings its tables up to date.
     pub async fn open_sqlite(path: &Path) -> Result<Self> {
         let opened = |source| StoreError::Open { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new()

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::rows::{LIVE_PRIORITY, shapes, values_sql, write_batches};
-use super::{Result, Store, error::ensure_rows, read, write_tx};
+use super::{Result, Store, error::ensure_rows, int, read, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::PlannedBatch;
 use crate::domain::code::Code;
@@ -129,7 +129,7 @@ impl Store {
                 "update runs set read_rows = read_rows + $2 where id = $1 and status = 'running'",
             )
             .bind(run_id)
-            .bind(rows.len() as i64)
+            .bind(int(rows.len()))
             .execute(&mut *tx)
             .await?
             .rows_affected();

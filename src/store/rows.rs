@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use sqlx::AssertSqlSafe;
 
-use super::{Result, Store, error::ensure_rows, write_tx};
+use super::{Result, Store, error::ensure_rows, int, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::PlannedBatch;
 use crate::domain::code::Code;
@@ -103,10 +103,10 @@ macro_rules! write_batches {
                           where id = $1 and state = 'pending' and attempts = 0 and row_count = $5",
                     )
                     .bind(id)
-                    .bind(batch.rows as i64)
-                    .bind(batch.bytes as i64)
+                    .bind($crate::store::int(batch.rows))
+                    .bind($crate::store::int(batch.bytes))
                     .bind(due(batch))
-                    .bind(batch.stored as i64)
+                    .bind($crate::store::int(batch.stored))
                     .execute(&mut *$tx)
                     .await?
                     .rows_affected();
@@ -123,8 +123,8 @@ macro_rules! write_batches {
                     .bind($run_id)
                     .bind(batch.tag_set)
                     .bind($priority)
-                    .bind(batch.rows as i64)
-                    .bind(batch.bytes as i64)
+                    .bind($crate::store::int(batch.rows))
+                    .bind($crate::store::int(batch.bytes))
                     .bind(due(batch))
                     .fetch_one(&mut *$tx)
                     .await?
@@ -183,7 +183,7 @@ impl Store {
                 sqlx::query("insert into unkept_lines (run_id, part, chunk, lines) values ($1, $2, $3, $4)")
                     .bind(intake.run_id)
                     .bind(i64::from(intake.part))
-                    .bind(chunk as i64)
+                    .bind(int(chunk))
                     .bind(lines)
                     .execute(&mut *tx)
                     .await?;
@@ -198,7 +198,7 @@ impl Store {
                   where id = $1",
             )
             .bind(intake.run_id)
-            .bind(read as i64 + unkept.cast_signed())
+            .bind(int(read) + unkept.cast_signed())
             .bind(intake.unkept.duplicates.cast_signed())
             .bind(intake.unkept.unchanged.cast_signed())
             .bind(intake.is_last)
@@ -217,7 +217,7 @@ impl Store {
                   where run_id = $1 and state = 'pending' and row_count < $2 and attempts = 0 order by id",
             )
             .bind(run_id)
-            .bind(max_rows as i64)
+            .bind(int(max_rows))
             .fetch_all(db)
             .await?
         });
@@ -271,7 +271,7 @@ fn invalid_sql(rows: usize) -> String {
 }
 
 /// A statement over `rows` rows of `each` values, then the run and the moment. The values have no
-/// number: SQLite looks a numbered bind up by its name, one after the other, which makes a statement
+/// number: `SQLite` looks a numbered bind up by its name, one after the other, which makes a statement
 /// of thousands of them quadratic.
 pub(super) fn values_sql(head: &'static str, each: usize, rows: usize, tail: &str) -> String {
     static KNOWN: LazyLock<Mutex<HashMap<(&'static str, usize), String>>> = LazyLock::new(Mutex::default);

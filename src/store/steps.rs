@@ -232,8 +232,8 @@ macro_rules! regroup {
         .bind($batch.run_id)
         .bind($batch.tag_set_id)
         .bind(($batch.priority - 1).max(1))
-        .bind($places.len() as i64)
-        .bind(bytes as i64)
+        .bind($crate::store::int($places.len()))
+        .bind($crate::store::int(bytes))
         .bind($now)
         .bind(i64::from($batch.attempts))
         .fetch_one(&mut *$tx)
@@ -266,7 +266,7 @@ macro_rules! shrink {
               where id = $1",
         )
         .bind($batch_id)
-        .bind($rows as i64)
+        .bind($crate::store::int($rows))
         .bind($now)
         .execute(&mut *$tx)
         .await?
@@ -281,7 +281,7 @@ macro_rules! learn_size {
               where name = $1 and (max_body is null or max_body > $2 or max_body_until < $4)",
         )
         .bind($account)
-        .bind($bytes as i64)
+        .bind($crate::store::int($bytes))
         .bind($now.plus($crate::store::steps::LEARNT_FOR))
         .bind($now)
         .execute(&mut *$tx)

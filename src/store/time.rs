@@ -1,4 +1,4 @@
-//! How a moment is stored: text of one width in SQLite, so that text compares as time does.
+//! How a moment is stored: text of one width in `SQLite`, so that text compares as time does.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;

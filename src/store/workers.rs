@@ -113,7 +113,7 @@ impl Store {
         });
         rows.into_iter()
             .map(|(id, host, pid, birth, started_at, lease_until)| {
-                let pid = u32::try_from(pid).map_err(|_| StoreError::corrupt("workers", "pid", pid))?;
+                let pid = u32::try_from(pid).map_err(|_| StoreError::corrupt("workers", "pid", &pid))?;
                 let identity = WorkerIdentity { host, pid, birth };
                 Ok(Worker { id, identity, started_at, lease_until })
             })
