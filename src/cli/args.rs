@@ -29,9 +29,9 @@ pub(super) struct Global {
     /// How logs are written
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(super) log_format: Format,
-    /// How much is logged: error, warn, info, debug, trace, or directives
-    #[arg(long, global = true, default_value = "warn", value_name = "LEVEL", env = "LUMASYNC_LOG")]
-    pub(super) log_level: String,
+    /// How much is logged: error, warn, info, debug, trace, or directives [default: info for `run`, else warn]
+    #[arg(long, global = true, value_name = "LEVEL", env = "LUMASYNC_LOG")]
+    pub(super) log_level: Option<String>,
     /// How results are written
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(super) output: Output,

@@ -41,7 +41,10 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let result = crate::telemetry::init(cli.global.log_format, &cli.global.log_level)
+    // A service is read about in its log, a command on the screen.
+    let usual = if matches!(cli.command, Command::Run(_)) { "info" } else { "warn" };
+    let level = cli.global.log_level.as_deref().unwrap_or(usual);
+    let result = crate::telemetry::init(cli.global.log_format, level)
         .map_err(anyhow::Error::from)
         .and_then(|()| tokio::runtime::Runtime::new().map_err(anyhow::Error::from))
         .and_then(|runtime| runtime.block_on(dispatch(&cli)));

@@ -68,6 +68,8 @@ fn sqlite_path(url: &str) -> Result<PathBuf, Wrong> {
             Err(Wrong::new("names a database in memory, which would be lost at the first crash", hint))
         }
         Some(path) if path.is_empty() || path.ends_with('/') => Err(Wrong::new("names no file", hint)),
+        // What sqlx users write to have the file made, which is what we do anyway.
+        Some(path) if path.ends_with("?mode=rwc") => Ok(path.trim_end_matches("?mode=rwc").into()),
         Some(path) if path.contains('?') => Err(Wrong::new("has parameters, but only a path is taken", hint)),
         Some(path) => Ok(path.into()),
     }

@@ -95,7 +95,7 @@ pub struct Claims<'a> {
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) type AccountRow = (Option<Time>, Option<String>, i64, Option<i64>, bool);
-pub(super) type DueBatch = (i64, i64, i64, i64, i64, i64, String);
+pub(super) type DueBatch = (i64, i64, i64, i64, i64, i64, String, bool);
 
 /// Claims due batches on the open transaction, as many as the quota lets go now.
 macro_rules! claim_due {
@@ -134,7 +134,8 @@ macro_rules! claim_due {
             let limit = if faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW) { 1 } else { $crate::store::int(claims.limit) };
             let limit = free.max(1).min(limit);
             let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
-                "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags
+                "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags,
+                        r.source = 'queue'
                    from batches b
                    join runs r on r.id = b.run_id
                    join tag_sets t on t.id = b.tag_set_id
@@ -198,7 +199,24 @@ macro_rules! claim_due {
             }
 
             let mut batches = Vec::with_capacity(due.len());
-            for (id, run_id, attempts, priority, row_count, tag_set_id, tags) in due {
+            for (id, run_id, attempts, priority, row_count, tag_set_id, tags, is_live) in due {
+                if is_live {
+                    // They came one by one and waited: a file may have brought them meanwhile.
+                    sqlx::query(
+                        "update member_queue
+                            set state = 'unchanged', code = 'unchanged', batch_id = null, settled_at = $2,
+                                reason = 'already delivered with these tags'
+                          where batch_id = $1 and state = 'pending' and exists
+                                (select 1 from ledger l
+                                  where l.account = member_queue.account and l.key_hash = member_queue.key_hash
+                                    and l.email_key = lower(coalesce(member_queue.address, member_queue.email))
+                                    and l.tag_set_id = member_queue.tag_set_id)",
+                    )
+                    .bind(id)
+                    .bind(now)
+                    .execute(&mut *$tx)
+                    .await?;
+                }
                 // One packed text: a row each would cross threads five hundred times.
                 let packed: Option<String> = sqlx::query_scalar(
                     "select string_agg(id || ' ' || coalesce(address, email), char(10))
@@ -210,7 +228,7 @@ macro_rules! claim_due {
                 .await?;
                 let recipients = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
                 if $crate::store::int(recipients.len()) != row_count {
-                    // Somebody deleted rows that were waiting.
+                    // Rows that were waiting are delivered by now, or were deleted.
                     $crate::store::steps::shrink!($tx, id, recipients.len(), now);
                 }
                 if recipients.is_empty() {
