@@ -83,5 +83,5 @@ impl Engine {
 fn breach(counts: &RunCounts) -> Option<String> {
     let (read, accounted) = (counts.read, counts.accounted());
     (read != accounted)
-        .then(|| format!("{read} rows were read and {accounted} are accounted for: please report this"))
+        .then(|| format!("{read} rows were read and {accounted} are accounted for: unless rows were deleted from `member_queue`, please report this"))
 }

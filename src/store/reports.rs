@@ -168,7 +168,7 @@ impl Store {
         let by_state: Vec<(String, i64)> = read!(self, db => {
             sqlx::query_as(
                 "select state, sum(row_count) from batches
-                  where run_id = $1 and state in ('pending', 'in_flight', 'delivered', 'canceled') group by state
+                  where run_id = $1 and state in ('pending', 'in_flight', 'delivered') group by state
                  union all
                  select state, count(*) from member_queue
                   where run_id = $1 and code is not null and state in ('invalid', 'rejected', 'failed') group by state
