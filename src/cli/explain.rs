@@ -1,5 +1,6 @@
 //! An error in words: the thing, the chain of causes, then what to do.
 
+use crate::engine::EngineError;
 use crate::ingest::FileError;
 
 const HINT: &str = "\nhint: ";
@@ -19,7 +20,7 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
         if parts.last().is_none_or(|last| last != text) {
             parts.push(text.to_owned());
         }
-        let said = cause.downcast_ref::<FileError>().and_then(FileError::hint);
+        let said = file_error(cause).and_then(FileError::hint);
         hints.extend(said.map(std::borrow::Cow::into_owned));
         if !hint.is_empty() {
             hints.push(hint.to_owned());
@@ -28,6 +29,14 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
     hints.dedup();
     hints.insert(0, format!("error: {}", parts.join(": ")));
     hints.join(HINT)
+}
+
+/// The error of a file, also where the engine passes it on in its own name.
+fn file_error(cause: &(dyn std::error::Error + 'static)) -> Option<&FileError> {
+    match cause.downcast_ref::<EngineError>() {
+        Some(EngineError::File(error)) => Some(error),
+        _ => cause.downcast_ref::<FileError>(),
+    }
 }
 
 /// The text for an error beside which work goes on.

@@ -250,6 +250,7 @@ async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Re
     out::result(
         global.output,
         || match summaries.as_slice() {
+            [] if pass.exit.is_some() => "nothing was taken in".to_owned(),
             [] => "nothing to do".to_owned(),
             summaries => {
                 let texts: Vec<String> =
