@@ -32,7 +32,7 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
 }
 
 /// The error of a file, also where the engine passes it on in its own name.
-fn file_error(cause: &(dyn std::error::Error + 'static)) -> Option<&FileError> {
+fn file_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a FileError> {
     match cause.downcast_ref::<EngineError>() {
         Some(EngineError::File(error)) => Some(error),
         _ => cause.downcast_ref::<FileError>(),
