@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use crate::domain::code::Code;
 
 /// Bytes of input a part is meant for; rows take about as much in memory again.
-const PART_BYTES: u64 = 4 * 1024 * 1024;
+const PART_BYTES: u64 = 2 * 1024 * 1024;
 const MAX_PARTS: u64 = 1_024;
 /// Bytes that all unwritten rows together may take.
-const BUFFER_BYTES: usize = 8 * 1024 * 1024;
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Where a record's texts begin: hash 8, line 8, set 4, lengths 2 and 2, kind 1.
 const HEAD: usize = 25;
 

@@ -18,7 +18,7 @@ const READERS: u32 = 4;
 const MIGRATION_TRIES: u32 = 10;
 /// KiB of page cache a connection. Rows are written in the order of their index, so little is enough.
 const WRITER_CACHE: u32 = 16_384;
-const READER_CACHE: u32 = 4_096;
+const READER_CACHE: u32 = 2_048;
 /// Pages of write-ahead log between two checkpoints: a page written by several settles is carried
 /// over once. 32 MiB at most that a crash leaves to be read back.
 const CHECKPOINT_PAGES: u32 = 8_192;
