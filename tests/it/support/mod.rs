@@ -2,17 +2,21 @@
 //!
 //! Knows how lumasync is started and what it leaves behind, and nothing of how it works.
 
+mod bench;
 mod binary;
 mod config;
 mod db;
 mod luma;
+mod people;
 mod scratch;
 mod tests;
 mod wait;
 
-pub(crate) use binary::Binary;
+pub(crate) use bench::{Bench, faulty};
+pub(crate) use binary::{Binary, Ended, Running};
 pub(crate) use config::config_text;
 pub(crate) use db::Db;
 pub(crate) use luma::{KEY, Luma};
+pub(crate) use people::{Members, People};
 pub(crate) use scratch::Scratch;
 pub(crate) use wait::{wait_until, within};
