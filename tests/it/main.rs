@@ -5,5 +5,11 @@
 
 mod architecture;
 mod cli;
+mod durability;
+mod faults;
+mod folder;
 mod import;
+mod privacy;
+mod queue;
+mod quota;
 mod support;

@@ -1,10 +1,15 @@
 //! One test's world: a folder with a configuration, a Luma, and the binary between them.
 
+use std::time::Duration;
+
 use lumasync::sandbox::Options;
 use serde_json::Value;
 
 use super::binary::Ended;
-use super::{Binary, Db, Luma, Scratch, config_text};
+use super::{Binary, Db, Luma, Running, Scratch, config_text, wait_until};
+
+/// How long anything may take that is not about time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings that hold nobody back, where a test does not say otherwise.
 const UNLIMITED: [(&str, &str); 3] = [
@@ -57,6 +62,14 @@ impl Bench {
     /// A look into the database, once there is one.
     pub(crate) fn db(&self) -> Db {
         Db::open(&self.scratch.path("t.db"))
+    }
+
+    /// The service, once it runs.
+    #[track_caller]
+    pub(crate) fn serve(&self) -> Running {
+        let running = self.lumasync(["run"]).spawn();
+        wait_until(PATIENCE, "the service", || running.stderr().contains("running on"));
+        running
     }
 
     /// Whether there is a database with its tables.

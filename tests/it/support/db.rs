@@ -1,6 +1,7 @@
-//! A look into the database from outside, as a dashboard has it: it reads and cannot write.
+//! A look into the database from outside, as a dashboard or another program has it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
@@ -14,8 +15,17 @@ pub(crate) struct Db {
 impl Db {
     /// Opens a database that exists.
     pub(crate) fn open(path: &Path) -> Self {
+        Self::connect(path, SqliteConnectOptions::new().read_only(true))
+    }
+
+    /// The same for a program that inserts rows.
+    pub(crate) fn open_to_write(path: &Path) -> Self {
+        Self::connect(path, SqliteConnectOptions::new().busy_timeout(Duration::from_secs(20)))
+    }
+
+    fn connect(path: &Path, options: SqliteConnectOptions) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let options = SqliteConnectOptions::new().filename(path).read_only(true);
+        let options = options.filename(path);
         let opening = SqlitePoolOptions::new().max_connections(1).connect_with(options);
         let pool = runtime.block_on(opening).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
         Self { pool, runtime }
@@ -26,6 +36,14 @@ impl Db {
     pub(crate) fn count(&self, sql: &str) -> i64 {
         let answer = self.runtime.block_on(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool));
         answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Carries statements out, all or none of them.
+    #[track_caller]
+    pub(crate) fn execute(&self, sql: &str) {
+        let script = format!("begin immediate; {sql}; commit");
+        let done = self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(script)).execute(&self.pool));
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// Every row that a query answers, in text; `NULL` where there is no value.

@@ -12,7 +12,7 @@ mod scratch;
 mod tests;
 mod wait;
 
-pub(crate) use bench::{Bench, faulty};
+pub(crate) use bench::{Bench, PATIENCE, faulty};
 pub(crate) use binary::{Binary, Ended, Running};
 pub(crate) use config::config_text;
 pub(crate) use db::Db;
