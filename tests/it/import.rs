@@ -108,7 +108,7 @@ fn a_tag_by_hand_goes_to_every_row_and_makes_the_same_bytes_another_file() {
     let requests = bench.luma.snapshot().requests;
     let report = bench.sync(["list.csv", "--tag", "tag-new"]).run().with_code(0).report();
     assert_eq!(report.rows("delivered"), 2);
-    bench.sync(["list.csv", "--tag", "nobody-knows"]).run().with_code(1);
+    bench.sync(["list.csv", "--tag", "nobody-knows"]).run().with_code(2);
     assert!(bench.luma.snapshot().requests > requests);
     assert_eq!(bench.luma.members()["bo@example.org"], ["tag-gold", "tag-new", "tag-press"]);
 }
