@@ -1,6 +1,6 @@
 //! The floor: the same file in a table with a unique index on the address, and nothing else.
 //!
-//! SQLite's command line does it where it is installed; otherwise a loop in this program.
+//! The command line `sqlite3` does it where there is one; otherwise a loop in this program.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use rusqlite::Connection;
 
 use crate::support::child::{peak_of_status, run, tell};
+use crate::support::same;
 
 const TABLE: &str = "create table members (email text, name text, tags text);
                      create unique index members_email on members (email);";
@@ -32,7 +33,7 @@ pub(crate) fn measure(db: &Path, file: &Path, rows: f64) -> anyhow::Result<(f64,
         (found.get("seconds")?, found.get("peak")?)
     };
     let held: f64 = Connection::open(db)?.query_row("select count(*) from members", [], |row| row.get(0))?;
-    anyhow::ensure!(held == rows, "the floor holds {held} rows of {rows}");
+    same("held by the floor", held, rows)?;
     Ok(measured)
 }
 

@@ -1,6 +1,6 @@
 //! A member list of any length, the same every time.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
@@ -53,11 +53,4 @@ pub(crate) fn write(path: &Path, rows: u32) -> anyhow::Result<u64> {
     // Left to the system, writing it out would fall into somebody's measured time.
     file.get_ref().sync_all()?;
     Ok(file.get_ref().metadata()?.len())
-}
-
-/// One more member at the end.
-pub(crate) fn append_one(path: &Path) -> anyhow::Result<()> {
-    let mut file = OpenOptions::new().append(true).open(path)?;
-    writeln!(file, "zoe.newcomer@example.org,Zoe Newcomer,vip")?;
-    Ok(())
 }

@@ -15,6 +15,12 @@ pub(crate) fn scratch() -> anyhow::Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
+/// Fails where a count is not what it must be.
+pub(crate) fn same(what: &str, found: f64, wanted: f64) -> anyhow::Result<()> {
+    anyhow::ensure!((found - wanted).abs() < 0.5, "{what}: found {found} instead of {wanted}");
+    Ok(())
+}
+
 /// The middle one of these numbers, or the mean of the middle two.
 pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.into_iter().collect();

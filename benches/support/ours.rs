@@ -107,6 +107,7 @@ fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
     let tags: Option<Vec<_>> = tags.into_iter().collect();
     Ok(Settings {
         account: MAIN_ACCOUNT.to_owned(),
+        origin: "loopback".to_owned(),
         limits: BatchLimits { max_rows: BATCH, max_bytes: 1 << 20 },
         retry: RetryPolicy {
             max_attempts: 8,

@@ -24,13 +24,18 @@ impl Line {
         self.seconds.iter().copied()
     }
 
+    /// The highest peak of all rounds.
+    pub(crate) fn peak(&self) -> f64 {
+        self.peaks.iter().copied().fold(0.0, f64::max)
+    }
+
     /// As text: the middle round, the fastest and the slowest.
     fn text(&self, rows: f64) -> String {
         let name = &self.name;
         let middle = super::median(self.seconds());
         let least = self.seconds().fold(f64::INFINITY, f64::min);
         let most = self.seconds().fold(0.0, f64::max);
-        let peak = self.peaks.iter().copied().fold(0.0, f64::max);
+        let peak = self.peak();
         let speed = thousands(rows / middle);
         format!("{name:<42}{middle:>8.2}{least:>8.2}{most:>8.2}{speed:>12}{peak:>10.0}")
     }
