@@ -1,0 +1,143 @@
+//! lumasync at work: a file taken in, and its rows sent, each timed.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use lumasync::clock::Clock;
+use lumasync::domain::batch::BatchLimits;
+use lumasync::domain::retry::RetryPolicy;
+use lumasync::domain::tag::{TagBook, TagId, TagSet};
+use lumasync::engine::{DrainEnd, Engine, MAIN_ACCOUNT, Settings, Stop, Stopper, Taken, Taking};
+use lumasync::ingest::ReadOptions;
+use lumasync::luma::{Client, ClientOptions, Throttle};
+use lumasync::sandbox::Options;
+use lumasync::store::{Allowance, RunReport, RunSource, Scope, Store};
+use tokio::runtime::Runtime;
+
+use super::child::tell;
+use super::list::TAGS;
+
+/// Rows a request; the product's own.
+pub(crate) const BATCH: usize = 500;
+
+/// Nobody answers there; taking a file in asks nobody.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+/// Takes `file` into `db` and tells what became of its rows.
+pub(crate) fn take(db: &str, file: &str) -> anyhow::Result<()> {
+    Runtime::new()?.block_on(async {
+        let started = Instant::now();
+        let engine = open(Path::new(db), NOBODY, 1).await?;
+        let (_stopper, stop) = Stopper::new();
+        let run = take_file(&engine, Path::new(file), &stop).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let report = engine.report(run).await?;
+        close(&engine).await?;
+        tell(&[
+            ("taken", seconds),
+            ("read", count(report.counts.read)),
+            ("pending", count(report.counts.pending)),
+            ("unchanged", count(report.counts.unchanged)),
+        ])
+    })
+}
+
+/// Takes `file` into `db`, unless it was before, and sends its rows to `url`.
+pub(crate) fn send(db: &str, file: &str, url: &str, in_flight: &str) -> anyhow::Result<()> {
+    let in_flight = in_flight.parse()?;
+    Runtime::new()?.block_on(async {
+        let started = Instant::now();
+        let engine = open(Path::new(db), url, in_flight).await?;
+        let (_stopper, stop) = Stopper::new();
+        let alive = engine.spawn_keep_alive(&stop);
+        let run = take_file(&engine, Path::new(file), &stop).await?;
+        let taken = started.elapsed().as_secs_f64();
+        let end = engine.drain(Scope::Run(run), false, &stop).await?;
+        let total = started.elapsed().as_secs_f64();
+        anyhow::ensure!(end == DrainEnd::Done, "the drain was stopped");
+        alive.abort();
+        engine.finish_run(run).await?;
+        let RunReport { counts, requests, .. } = engine.report(run).await?;
+        let ledger = engine.store().account(MAIN_ACCOUNT).await?.context("no account")?.members;
+        anyhow::ensure!(counts.read == counts.accounted(), "rows are not accounted for: {counts:?}");
+        close(&engine).await?;
+        tell(&[
+            ("taken", taken),
+            ("drained", total - taken),
+            ("total", total),
+            ("requests", count(requests)),
+            ("delivered", count(counts.delivered)),
+            ("ledger", count(ledger)),
+        ])
+    })
+}
+
+async fn take_file(engine: &Engine, file: &Path, stop: &Stop) -> anyhow::Result<i64> {
+    let taking = Taking {
+        path: file.to_owned(),
+        name: "members.csv".to_owned(),
+        source: RunSource::File,
+        extra_tags: TagSet::default(),
+        again: false,
+    };
+    match engine.take_file(&taking, stop).await? {
+        Taken::Now(file) | Taken::Before(file) => Ok(file.run_id),
+    }
+}
+
+async fn open(db: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engine> {
+    let clock = Clock::system();
+    let options = ClientOptions {
+        base_url: url.parse()?,
+        api_key: Options::default().key.into(),
+        timeout: Duration::from_secs(30),
+        connect_timeout: Duration::from_secs(10),
+    };
+    let client = Client::new(&options, clock.clone())?;
+    let throttle = Throttle::new(std::num::NonZeroU32::MAX);
+    let store = Store::open_sqlite(db).await?;
+    let settings = settings(db, max_in_flight)?;
+    Ok(Engine::start(store, client, clock, settings, throttle, 0).await?)
+}
+
+/// The product's own, but for a quota that is never met.
+fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
+    let tags = TAGS.map(|(name, id)| TagId::parse(id).map(|id| (name.to_owned(), id)));
+    let tags: Option<Vec<_>> = tags.into_iter().collect();
+    Ok(Settings {
+        account: MAIN_ACCOUNT.to_owned(),
+        origin: "loopback".to_owned(),
+        limits: BatchLimits { max_rows: BATCH, max_bytes: 1 << 20 },
+        retry: RetryPolicy {
+            max_attempts: 8,
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_mins(5),
+        },
+        allowance: Allowance { requests: 1_000_000, window: Duration::from_secs(1) },
+        max_in_flight,
+        max_wait: Duration::from_secs(5),
+        queue_rows: 10_000,
+        queue_poll: Duration::from_secs(1),
+        lease: Duration::from_secs(30),
+        grace: Duration::from_secs(25),
+        tags: TagBook::new(tags.context("no tag id")?),
+        read: ReadOptions::default(),
+        refuse_files: false,
+        spill_dir: db.parent().context("a database in no folder")?.to_owned(),
+        folder: None,
+        is_service: false,
+    })
+}
+
+async fn close(engine: &Engine) -> anyhow::Result<()> {
+    engine.end().await?;
+    engine.store().close().await;
+    Ok(())
+}
+
+/// Numbers travel as one kind, exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "no list has that many rows")]
+pub(crate) const fn count(rows: u64) -> f64 {
+    rows as f64
+}
