@@ -199,6 +199,6 @@ create table attempts (
     check ((batch_id is null) = (run_id is null))
 ) strict;
 
-create index attempts_window on attempts (account, started_at);
+create index attempts_window on attempts (account, finished_at);
 create index attempts_batch on attempts (batch_id) where batch_id is not null;
 create index attempts_open on attempts (worker_id) where verdict is null;

@@ -220,10 +220,9 @@ pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Set
     }
 }
 
-/// Requests arrive a little later than they leave, and not all by the same: that much the window is
-/// stretched.
+/// Two clocks never tick alike: that much the window is stretched.
 fn headroom(window: Duration) -> Duration {
-    (window / 100).max(Duration::from_millis(100))
+    (window / 200).max(Duration::from_millis(20))
 }
 
 /// How the configuration wants files read.

@@ -30,7 +30,7 @@ async fn end_dead(store: &Store, clock: &Clock, own_id: Option<i64>) -> Result<(
             tracing::warn!(worker = worker.id, batches, "a worker is gone; its batches are pending again");
         }
     }
-    let orphans = store.free_orphans().await?;
+    let orphans = store.free_orphans(clock.now()).await?;
     if orphans > 0 {
         tracing::warn!(batches = orphans, "batches of unknown workers are pending again");
     }

@@ -129,7 +129,7 @@ impl Store {
     /// Requests that may still leave at `now`, and how many are in the window.
     pub async fn quota_left(&self, account: &str, requests: u32, window: Duration, now: Time) -> Result<u32> {
         let used: i64 = read!(self, db => {
-            sqlx::query_scalar("select count(*) from attempts where account = $1 and started_at > $2")
+            sqlx::query_scalar("select count(*) from attempts where account = $1 and (finished_at > $2 or verdict is null)")
                 .bind(account)
                 .bind(now.minus(window))
                 .fetch_one(db)

@@ -97,12 +97,44 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub(super) type AccountRow = (Option<Time>, Option<String>, i64, Option<i64>, bool);
 pub(super) type DueBatch = (i64, i64, i64, i64, i64, i64, String, bool);
 
+/// How many requests may leave now, or when to ask again. A request arrives some time between its
+/// leaving and its answer: until it is answered it counts, and a whole window after that.
+macro_rules! room {
+    ($tx:ident, $claims:expr, $now:expr) => {{
+        let (allowance, window_start) = (&$claims.allowance, $now.minus($claims.allowance.window));
+        let (answered, under_way): (i64, i64) = sqlx::query_as(
+            "select (select count(*) from attempts where account = $1 and finished_at > $2),
+                    (select count(*) from attempts where account = $1 and verdict is null)",
+        )
+        .bind($claims.account)
+        .bind(window_start)
+        .fetch_one(&mut *$tx)
+        .await?;
+        let places = i64::from(allowance.requests) - under_way;
+        if places > answered {
+            Ok(places - answered)
+        } else {
+            // The answer whose leaving the window makes room for one more.
+            let leaves: Option<Time> = sqlx::query_scalar(
+                "select finished_at from attempts where account = $1 and finished_at > $2
+                  order by finished_at desc limit 1 offset $3",
+            )
+            .bind($claims.account)
+            .bind(window_start)
+            .bind((places - 1).max(0))
+            .fetch_optional(&mut *$tx)
+            .await?;
+            let leaves = leaves.filter(|_| places > 0).map(|at| at.plus(allowance.window));
+            Err(leaves.unwrap_or($now.plus($crate::store::claims::LOOK_AGAIN)))
+        }
+    }};
+}
+
 /// Claims due batches on the open transaction, as many as the quota lets go now.
 macro_rules! claim_due {
     ($tx:ident, $claims:expr, $now:expr) => {
         'claim: {
             let (claims, now) = ($claims, $now);
-            let window_start = now.minus(claims.allowance.window);
             let run = match claims.scope {
                 $crate::store::Scope::All => None,
                 $crate::store::Scope::Run(id) => Some(id),
@@ -122,17 +154,10 @@ macro_rules! claim_due {
                 // Declared dead: what it claimed now would be nobody's.
                 break 'claim Claim::Wait(now.plus($crate::store::claims::LOOK_AGAIN), "this worker's lease");
             }
-            let used: i64 = sqlx::query_scalar(
-                "select count(*) from attempts where account = $1 and started_at > $2",
-            )
-            .bind(claims.account)
-            .bind(window_start)
-            .fetch_one(&mut *$tx)
-            .await?;
-            let free = i64::from(claims.allowance.requests).saturating_sub(used).max(0);
+            let room = $crate::store::claims::room!($tx, claims, now);
             // While Luma fails, one request at a time finds out whether it still does.
             let limit = if faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW) { 1 } else { $crate::store::int(claims.limit) };
-            let limit = free.max(1).min(limit);
+            let limit = room.unwrap_or(1).min(limit);
             let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
                 "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags,
                         r.source = 'queue'
@@ -183,18 +208,7 @@ macro_rules! claim_due {
                 let why = if block_cause.as_deref() == Some("throttled") { "a block by Luma" } else { "Luma to answer well" };
                 break 'claim Claim::Wait(until, why);
             }
-            if free == 0 {
-                // The request whose leaving the window makes room for one more.
-                let leaves: Option<Time> = sqlx::query_scalar(
-                    "select started_at from attempts where account = $1 and started_at > $2
-                      order by started_at desc limit 1 offset $3",
-                )
-                .bind(claims.account)
-                .bind(window_start)
-                .bind(i64::from(claims.allowance.requests) - 1)
-                .fetch_optional(&mut *$tx)
-                .await?;
-                let until = leaves.unwrap_or(now).plus(claims.allowance.window);
+            if let Err(until) = room {
                 break 'claim Claim::Wait(until, "the rate limit");
             }
 
@@ -277,7 +291,7 @@ macro_rules! claim_due {
     };
 }
 
-pub(super) use claim_due;
+pub(super) use {claim_due, room};
 
 impl Store {
     /// Takes a place in the window for a request that carries no rows; its number, or when to ask again.
@@ -288,7 +302,6 @@ impl Store {
     ) -> Result<std::result::Result<i64, Time>> {
         let granted = write_tx!(self, tx => { 'claim: {
             let now = clock.now();
-            let window_start = now.minus(claims.allowance.window);
             let blocked: Option<Time> =
                 sqlx::query_scalar("select blocked_until from accounts where name = $1 and block_cause = 'throttled'")
                     .bind(claims.account)
@@ -298,17 +311,8 @@ impl Store {
             if let Some(until) = blocked.filter(|until| *until > now) {
                 break 'claim Err(until);
             }
-            let last: Option<Time> = sqlx::query_scalar(
-                "select started_at from attempts where account = $1 and started_at > $2
-                  order by started_at desc limit 1 offset $3",
-            )
-            .bind(claims.account)
-            .bind(window_start)
-            .bind(i64::from(claims.allowance.requests) - 1)
-            .fetch_optional(&mut *tx)
-            .await?;
-            if let Some(last) = last {
-                break 'claim Err(last.plus(claims.allowance.window));
+            if let Err(until) = room!(tx, claims, now) {
+                break 'claim Err(until);
             }
             let id: i64 = sqlx::query_scalar(
                 "insert into attempts (account, worker_id, route, started_at)

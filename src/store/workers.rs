@@ -77,20 +77,29 @@ impl Store {
         Ok(())
     }
 
-    /// Frees batches in flight whose worker is not known. How many there were.
-    pub async fn free_orphans(&self) -> Result<u64> {
-        let orphans: i64 = read!(self, db => {
+    /// Frees batches in flight whose worker is not known, and closes its requests. How many there were.
+    pub async fn free_orphans(&self, now: Time) -> Result<u64> {
+        let has_orphans: bool = read!(self, db => {
             sqlx::query_scalar(
-                "select count(*) from batches
-                  where state = 'in_flight' and worker_id not in (select id from workers)",
+                "select exists (select 1 from batches
+                                 where state = 'in_flight' and worker_id not in (select id from workers))
+                     or exists (select 1 from attempts
+                                 where verdict is null and worker_id not in (select id from workers))",
             )
             .fetch_one(db)
             .await?
         });
-        if orphans == 0 {
+        if !has_orphans {
             return Ok(0);
         }
         let freed = write_tx!(self, tx => {
+            sqlx::query(
+                "update attempts set finished_at = $1, verdict = 'abandoned'
+                  where verdict is null and worker_id not in (select id from workers)",
+            )
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
             sqlx::query(
                 "update batches set state = 'pending', claim_id = null, worker_id = null
                   where state = 'in_flight' and worker_id not in (select id from workers)",
