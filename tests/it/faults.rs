@@ -124,7 +124,7 @@ fn a_key_that_is_revoked_half_way_stops_the_run_and_keeps_its_rows() {
 fn a_lapsed_plan_stops_the_run_and_blames_no_row() {
     let (bench, people) = (Bench::new("plan", SMALL), People::clean(500, None));
     bench.scratch.write("list.csv", &people.csv);
-    let ended = bench.sync(["list.csv"]).run();
+    let ended = bench.sync(["list.csv"]).run().with_code(78);
     let report = ended.report();
     assert_eq!((report.text("status"), report.rows("pending")), ("failed", 500), "{ended}");
     assert!(report.text("reason").contains("plan"), "{ended}");

@@ -9,7 +9,7 @@ use super::binary::Ended;
 use super::{Binary, Db, Luma, Running, Scratch, config_text, wait_until};
 
 /// How long anything may take that is not about time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Settings that hold nobody back, where a test does not say otherwise.
 const UNLIMITED: [(&str, &str); 3] = [
@@ -43,10 +43,11 @@ impl Bench {
     /// The same with another Luma.
     pub(crate) fn point_to(&self, luma: &Luma, extra: &str) {
         let is_set = |key: &str| extra.lines().any(|line| line.trim_start().starts_with(key));
-        let free = UNLIMITED.iter().filter(|(key, _)| !is_set(key));
-        let lines: String = free.map(|(key, value)| format!("{key} = {value}\n")).collect();
-        self.scratch
-            .write("lumasync.toml", config_text("t.db", &luma.url(), &format!("{lines}{}", trimmed(extra))));
+        let free =
+            UNLIMITED.iter().filter(|(key, _)| !is_set(key)).map(|(key, value)| format!("{key} = {value}"));
+        let lines: Vec<String> = free.chain(extra.lines().map(|line| line.trim().to_owned())).collect();
+        let text = config_text("t.db", &luma.url(), &format!("{}\n", lines.join("\n")));
+        self.scratch.write("lumasync.toml", text);
     }
 
     /// A command in the folder.
@@ -77,10 +78,6 @@ impl Bench {
         self.scratch.path("t.db").exists()
             && self.db().count("select count(*) from sqlite_master where name = 'attempts'") == 1
     }
-}
-
-fn trimmed(extra: &str) -> String {
-    extra.lines().map(|line| format!("{}\n", line.trim_start())).collect()
 }
 
 /// Options with these faults.

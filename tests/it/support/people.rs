@@ -89,5 +89,5 @@ fn respelt(address: &str, rng: &mut Rng) -> String {
         c.to_string()
     };
     let spelt: String = address.trim().chars().map(swap).collect();
-    if spelt.len() % 3 == 0 { format!(" {spelt} ") } else { spelt }
+    if spelt.len().is_multiple_of(3) { format!(" {spelt} ") } else { spelt }
 }
