@@ -146,7 +146,8 @@ pub fn decide(verdict: &Verdict, facts: &Facts<'_>) -> Decision {
         }
         Verdict::TooLarge { message } => {
             if facts.addresses.len() > 1 {
-                let max_body = Some(facts.body_bytes / 2 + 1).filter(|bytes| *bytes >= SMALLEST_BODY);
+                // A half is a little more than half: addresses differ, and each body has its frame.
+                let max_body = Some(facts.body_bytes / 10 * 6).filter(|bytes| *bytes >= SMALLEST_BODY);
                 Decision { max_body, ..Decision::only(Outcome::Split) }
             } else {
                 Decision::only(reject_all(facts, message, false))
@@ -290,7 +291,7 @@ mod tests {
     fn a_body_too_large_is_halved_and_remembered_until_a_row_stands_alone() {
         let large = Verdict::TooLarge { message: "big".into() };
         let decision = decide(&large, &facts(0));
-        assert_eq!((decision.outcome, decision.max_body), (Outcome::Split, Some(4_001)));
+        assert_eq!((decision.outcome, decision.max_body), (Outcome::Split, Some(4_800)));
         let alone = Facts { addresses: &ROWS[..1], ..facts(0) };
         assert!(matches!(decide(&large, &alone).outcome, Outcome::Rejected { .. }));
     }

@@ -233,7 +233,7 @@ fn bodies_that_are_too_large_are_halved_and_the_ceiling_is_remembered() {
     assert_eq!(counts.repeats, 0);
     // Without a memory each of the ten would be refused 7 times.
     let refused = counts.answers["POST /user/audience/import"].get(&413).copied().unwrap_or(0);
-    assert!(refused <= 20 && counts.requests <= 1 + 160 + 20, "{counts:?}");
+    assert!(refused <= 20 && counts.requests <= 1 + 80 + 20, "{counts:?}");
 
     bench.scratch.write("more.csv", People::clean(6_000, None).csv);
     bench.sync(["more.csv"]).run().with_code(0);
