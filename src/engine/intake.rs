@@ -4,7 +4,7 @@
 //! then, and a crash leaves nothing but whole parts. Reading a part, looking it up in the ledger
 //! and writing the one before go on at the same time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +67,8 @@ struct Prepared {
 const STOP_STEP: u64 = 1_024;
 /// How much a packed file may hold, for all we know before it is read.
 const EXPANSION: u64 = 20;
+/// Parts that are prepared while one is written.
+const AHEAD: usize = 3;
 /// A ledger so many times larger than the part is asked row by row.
 const SPARSE: u64 = 12;
 
@@ -184,13 +186,12 @@ impl Engine {
         let max_bytes = learnt.map_or(usize::MAX, |(bytes, _)| bytes).min(self.settings.limits.max_bytes);
         let mut planner = BatchPlanner::new(BatchLimits { max_bytes, ..self.settings.limits }, open);
         let prepare = |part| self.prepare(part, file.parts, members, &spill, &sets);
-        let mut next = Some(prepare(file.parts_done));
+        let mut to_prepare = file.parts_done..file.parts;
+        let mut ahead: VecDeque<_> = to_prepare.by_ref().take(AHEAD).map(prepare).collect();
         for part in file.parts_done..file.parts {
-            let Some(ready) = next.take() else { break };
+            let Some(ready) = ahead.pop_front() else { break };
             let prepared = ready.await??;
-            if part + 1 < file.parts {
-                next = Some(prepare(part + 1));
-            }
+            ahead.extend(to_prepare.next().map(prepare));
             if stop.is_requested() {
                 return Err(EngineError::Stopped);
             }
