@@ -11,14 +11,16 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
+use super::ahead::LedgerAhead;
 use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
 use super::{Engine, EngineError, Settings, Stop};
 use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
 use crate::domain::state::Trigger;
 use crate::domain::tag::{TagSet, TagSets};
-use crate::ingest::spill::{Part, Spill, SpillWriter, hash_range, parts_for};
+use crate::ingest::spill::{Part, Spill, SpillWriter, parts_for};
 use crate::ingest::{Identity, Row, identity, modified, read_members};
+use crate::store::StoreError;
 use crate::store::{
     BadInput, FileState, InputFile, Intake, LedgerSlice, NewFile, NewRun, PendingRow, RunSource, UnkeptLines,
 };
@@ -69,8 +71,6 @@ const STOP_STEP: u64 = 1_024;
 const EXPANSION: u64 = 20;
 /// Parts that are prepared while one is written.
 const AHEAD: usize = 3;
-/// A ledger so many times larger than the part is asked row by row.
-const SPARSE: u64 = 12;
 
 impl Engine {
     /// Takes in a file: all of it, what is left of it, or nothing where the same bytes were taken before.
@@ -82,11 +82,18 @@ impl Engine {
         if let Some(file) = known.as_ref().filter(|file| file.state != FileState::Taking) {
             return Ok(Taken::Before(file.clone()));
         }
-        let parts = known.map_or_else(|| parts_for(expanded(&taking.path, found.size)), |file| file.parts);
+        let bytes = expanded(&taking.path, found.size);
+        let (first, parts) =
+            known.map_or_else(|| (0, parts_for(bytes)), |file| (file.parts_done, file.parts));
+        let ledger = self.read_ledger_ahead(first, parts, bytes).await?;
         let survey = self.survey(taking, parts, &found, stop).await?;
         let file = self.begin(taking, &found, &key, parts, &survey).await?;
         if file.state == FileState::Taking {
-            self.take_parts(&file, taking.source, survey, stop).await?;
+            if file.parts_done != first {
+                // Another process takes it in: the ledger was read for other parts than are left.
+                return Err(StoreError::Lost { what: format!("file `{}`", file.id) }.into());
+            }
+            self.take_parts(&file, taking.source, survey, ledger, stop).await?;
         }
         let file = self.store.file_by_identity(&key).await?.unwrap_or(file);
         Ok(Taken::Now(file))
@@ -174,24 +181,25 @@ impl Engine {
         file: &InputFile,
         source: RunSource,
         survey: Survey,
+        mut ledger: LedgerAhead,
         stop: &Stop,
     ) -> Result<(), EngineError> {
         let sets = Arc::new(self.known_sets(survey.sets).await?);
         let spill = Arc::new(survey.spill);
         let open = self.store.open_batches(file.run_id, self.settings.limits.max_rows).await?;
         let account = self.store.account(&self.settings.account).await?;
-        let members = account.as_ref().map_or(0, |account| account.members);
         let now = self.clock.now();
         let learnt = account.and_then(|account| account.max_body).filter(|(_, until)| *until > now);
         let max_bytes = learnt.map_or(usize::MAX, |(bytes, _)| bytes).min(self.settings.limits.max_bytes);
         let mut planner = BatchPlanner::new(BatchLimits { max_bytes, ..self.settings.limits }, open);
-        let prepare = |part| self.prepare(part, file.parts, members, &spill, &sets);
         let mut to_prepare = file.parts_done..file.parts;
-        let mut ahead: VecDeque<_> = to_prepare.by_ref().take(AHEAD).map(prepare).collect();
+        let mut ahead = VecDeque::with_capacity(AHEAD);
         for part in file.parts_done..file.parts {
+            for next in to_prepare.by_ref().take(AHEAD - ahead.len()) {
+                ahead.push_back(self.prepare(next, ledger.next().await?, &spill, &sets));
+            }
             let Some(ready) = ahead.pop_front() else { break };
-            let prepared = ready.await??;
-            ahead.extend(to_prepare.next().map(prepare));
+            let prepared: Prepared = ready.await??;
             if stop.is_requested() {
                 return Err(EngineError::Stopped);
             }
@@ -206,12 +214,11 @@ impl Engine {
         Ok(KnownSets { local, ids, stored })
     }
 
-    /// Loads, looks up and compares one part in the background.
+    /// Loads one part and compares it with the ledger's side of it, in the background.
     fn prepare(
         &self,
         part: u32,
-        parts: u32,
-        members: u64,
+        ledger: Option<LedgerSlice>,
         spill: &Arc<Spill>,
         sets: &Arc<KnownSets>,
     ) -> JoinHandle<Result<Prepared, EngineError>> {
@@ -221,15 +228,9 @@ impl Engine {
         tokio::spawn(async move {
             let loaded = tokio::task::spawn_blocking(move || spill.load(part)).await?;
             let part_rows = loaded.map_err(EngineError::io("read back rows from", &dir))?;
-            let expected = members / u64::from(parts);
-            let ledger = if members == 0 || part_rows.is_empty() {
-                LedgerSlice::default()
-            } else if expected / SPARSE > part_rows.len() as u64 {
-                let hashes: Vec<i64> = part_rows.hashes().collect();
-                store.ledger_lookup(&account, &hashes).await?
-            } else {
-                let (from, to) = hash_range(part, parts);
-                store.ledger_range(&account, from, to).await?
+            let ledger = match ledger {
+                Some(slice) => slice,
+                None => store.ledger_lookup(&account, &part_rows.hashes().collect::<Vec<_>>()).await?,
             };
             tokio::task::spawn_blocking(move || {
                 let diff = diff(&part_rows, &ledger.entries()?, &sets);

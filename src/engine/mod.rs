@@ -3,6 +3,7 @@
 //! Rules come from `domain`, SQL stays in `store`, HTTP in `luma`, bytes in `ingest`; here they are
 //! put in order. Knows nothing of the command line or of pages.
 
+mod ahead;
 mod archive;
 mod diff;
 mod drain;
