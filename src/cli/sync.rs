@@ -159,6 +159,13 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
             }
             workshop.clock.sleep(workshop.config.folder.poll.min(Duration::from_millis(500))).await;
         }
+        if folder.failed() > 0 {
+            out::talk(&format!(
+                "{} files of the drop folder cannot be taken in; the folder `failed` says why",
+                folder.failed()
+            ));
+            pass.exit = Some(Exit::Failed);
+        }
     }
     loop {
         match workshop.engine.take_queue(Duration::ZERO).await {

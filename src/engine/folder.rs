@@ -24,6 +24,8 @@ pub struct DropFolder {
     settings: FolderSettings,
     /// Files of `processing` that could not be taken in just now, and the names they came under.
     names: HashMap<PathBuf, String>,
+    /// Files that could not be taken in since this process watches.
+    failed: u64,
     /// Held as long as this process watches: the system frees it when the process ends.
     _lock: File,
 }
@@ -45,7 +47,20 @@ impl DropFolder {
             }
         }
         let watch = Watch::new(layout.inbox());
-        Ok(Some(Self { layout, watch, settings: settings.clone(), names: HashMap::new(), _lock: lock }))
+        Ok(Some(Self {
+            layout,
+            watch,
+            settings: settings.clone(),
+            names: HashMap::new(),
+            failed: 0,
+            _lock: lock,
+        }))
+    }
+
+    /// How many files could not be taken in since this process watches.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
+        self.failed
     }
 
     /// Where files are dropped.
@@ -175,6 +190,7 @@ impl Engine {
             }
             Err(error @ (EngineError::File(_) | EngineError::Refused { .. })) if !error.is_passing() => {
                 folder.names.remove(&path);
+                folder.failed += 1;
                 let reason = chain(&error);
                 tracing::error!(
                     file = name,
