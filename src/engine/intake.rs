@@ -70,7 +70,7 @@ const STOP_STEP: u64 = 1_024;
 /// How much a packed file may hold, for all we know before it is read.
 const EXPANSION: u64 = 20;
 /// Parts that are prepared while one is written.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 impl Engine {
     /// Takes in a file: all of it, what is left of it, or nothing where the same bytes were taken before.
