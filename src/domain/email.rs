@@ -80,10 +80,10 @@ impl<'a> Address<'a> {
         self.key.as_deref().unwrap_or(&self.canonical)
     }
 
-    /// The XXH3 64 hash (seed 0) of the key. It is stored, so it never changes.
+    /// The hash of the key.
     #[must_use]
     pub fn key_hash(&self) -> i64 {
-        xxh3_64(self.key().as_bytes()).cast_signed()
+        key_hash(self.key())
     }
 
     /// The same address, free of the text it was read from.
@@ -91,6 +91,12 @@ impl<'a> Address<'a> {
     pub fn into_owned(self) -> Address<'static> {
         Address { canonical: Cow::Owned(self.canonical.into_owned()), key: self.key }
     }
+}
+
+/// The XXH3 64 hash (seed 0) of a key. It is stored, so it never changes.
+#[must_use]
+pub fn key_hash(key: &str) -> i64 {
+    xxh3_64(key.as_bytes()).cast_signed()
 }
 
 /// Why a text is no address. No message repeats the whole of it.

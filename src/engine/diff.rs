@@ -3,10 +3,11 @@
 //! Both sides are sorted by the hash of the key, so one walk over both is enough.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::lines::UnkeptLine;
 use crate::domain::tag::{TagSet, TagSets};
-use crate::ingest::spill::{Part, ValidRow};
+use crate::ingest::spill::Part;
 use crate::store::LedgerEntry;
 
 /// Tag sets by both their numbers: the reader's and the database's.
@@ -45,7 +46,7 @@ pub(super) struct Changed {
 pub(super) struct Diff {
     /// People with something to send.
     pub changed: Vec<Changed>,
-    /// Lines that end here, in order of line.
+    /// Lines that end here, in no order.
     pub unkept: Vec<UnkeptLine>,
     /// How many of them are duplicates.
     pub duplicates: u64,
@@ -53,66 +54,53 @@ pub(super) struct Diff {
 
 /// Joins the rows of each person and drops those the ledger has.
 pub(super) fn diff(part: &Part, ledger: &[LedgerEntry<'_>], sets: &KnownSets) -> Diff {
-    let mut found = Diff { changed: Vec::with_capacity(part.len()), ..Diff::default() };
-    let mut rest = ledger;
-    let mut start = 0;
+    let mut found = Diff::default();
+    let mut people = Vec::new();
+    let (mut rest, mut start) = (ledger, 0);
     while start < part.len() {
-        let hash = part.row(start).hash;
-        let mut end = start + 1;
-        while end < part.len() && part.row(end).hash == hash {
-            end += 1;
+        let (hash, places) = part.with_hash_of(start);
+        start = places.end;
+        let before = rest.iter().take_while(|entry| entry.key_hash < hash).count();
+        let with_hash = rest[before..].iter().take_while(|entry| entry.key_hash == hash).count();
+        let (known, after) = rest[before..].split_at(with_hash);
+        rest = after;
+        found.join_twins(part, places, sets, &mut people);
+        for person in people.drain(..) {
+            found.compare(part, person, known, sets);
         }
-        while rest.first().is_some_and(|entry| entry.key_hash < hash) {
-            rest = &rest[1..];
-        }
-        let with_hash = rest.iter().take_while(|entry| entry.key_hash == hash).count();
-        found.add_hash(part, start..end, &rest[..with_hash], sets);
-        start = end;
     }
-    found.unkept.sort_unstable();
     found
 }
 
 impl Diff {
-    /// Rows of one hash: of one person, but for chance.
-    fn add_hash(
-        &mut self,
-        part: &Part,
-        places: std::ops::Range<usize>,
-        ledger: &[LedgerEntry<'_>],
-        sets: &KnownSets,
-    ) {
-        let mut people: Vec<Changed> = Vec::with_capacity(1);
+    /// The people of rows that share a hash: one person, but for chance.
+    fn join_twins(&mut self, part: &Part, places: Range<usize>, sets: &KnownSets, people: &mut Vec<Changed>) {
         for place in places {
             let row = part.row(place);
-            let twin = people.iter_mut().find(|person| is_same(&part.row(person.row), &row));
-            match twin {
+            match people.iter_mut().find(|person| part.row(person.row).is_twin_of(&row)) {
                 None => people.push(Changed { row: place, named: place, wanted: Wanted::Set(row.set) }),
                 Some(person) => {
                     self.unkept.push(UnkeptLine { line: row.line, twin: part.row(person.row).line });
                     self.duplicates += 1;
-                    if part.row(person.named).name.is_empty() {
+                    if part.row(person.named).name().is_empty() {
                         person.named = place;
                     }
                     person.wanted = join(&person.wanted, row.set, sets);
                 }
             }
         }
-        for person in people {
-            let row = part.row(person.row);
-            let known = ledger.iter().find(|entry| entry.email_key.eq_ignore_ascii_case(row.email));
-            if known.is_some_and(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
-                self.unkept.push(UnkeptLine { line: row.line, twin: 0 });
-            } else {
-                self.changed.push(person);
-            }
+    }
+
+    /// Whether the ledger, of which these entries have the person's hash, has all of it.
+    fn compare(&mut self, part: &Part, person: Changed, known: &[LedgerEntry<'_>], sets: &KnownSets) {
+        let row = part.row(person.row);
+        let known = known.iter().find(|entry| row.is_of(entry.email_key));
+        if known.is_some_and(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
+            self.unkept.push(UnkeptLine { line: row.line, twin: 0 });
+        } else {
+            self.changed.push(person);
         }
     }
-}
-
-/// An address is sent as it is; its lower case is the key.
-fn is_same(one: &ValidRow<'_>, other: &ValidRow<'_>) -> bool {
-    one.email.eq_ignore_ascii_case(other.email)
 }
 
 fn join(wanted: &Wanted, more: u32, sets: &KnownSets) -> Wanted {

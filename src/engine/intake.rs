@@ -70,7 +70,7 @@ const STOP_STEP: u64 = 1_024;
 /// How much a packed file may hold, for all we know before it is read.
 const EXPANSION: u64 = 20;
 /// Parts that are prepared while one is written.
-const AHEAD: usize = 2;
+const AHEAD: usize = 3;
 
 impl Engine {
     /// Takes in a file: all of it, what is left of it, or nothing where the same bytes were taken before.
@@ -262,14 +262,14 @@ impl Engine {
         let pending: Vec<PendingRow<'_>> = changed
             .into_iter()
             .map(|(tag_set, changed)| {
-                let (row, name) = (rows.row(changed.row), rows.row(changed.named).name);
+                let (row, name) = (rows.row(changed.row), rows.row(changed.named).name());
                 PendingRow {
-                    email: row.email,
+                    email: row.email(),
                     name: (!name.is_empty()).then_some(name),
                     line: row.line.cast_signed(),
                     key_hash: row.hash,
                     tag_set,
-                    batch: planner.place(tag_set, address_bytes(row.email)),
+                    batch: planner.place(tag_set, address_bytes(row.email())),
                 }
             })
             .collect();
@@ -384,13 +384,9 @@ fn identity_is(path: &Path, found: &Identity) -> bool {
 
 /// A file by hand has no result files: of its lines only the duplicates are worth remembering.
 fn unkept(diff: &Diff, source: RunSource) -> UnkeptLines {
+    let is_worth_it = |line: &&UnkeptLine| source == RunSource::Folder || line.twin > 0;
+    let mut lines: Vec<UnkeptLine> = diff.unkept.iter().filter(is_worth_it).copied().collect();
+    lines.sort_unstable();
     let unchanged = diff.unkept.len() as u64 - diff.duplicates;
-    let chunks = match source {
-        RunSource::Folder => pack(&diff.unkept),
-        RunSource::File | RunSource::Queue => {
-            let twins: Vec<UnkeptLine> = diff.unkept.iter().filter(|line| line.twin > 0).copied().collect();
-            pack(&twins)
-        }
-    };
-    UnkeptLines { chunks, duplicates: diff.duplicates, unchanged }
+    UnkeptLines { chunks: pack(&lines), duplicates: diff.duplicates, unchanged }
 }

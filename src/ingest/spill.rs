@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -194,10 +195,34 @@ pub struct ValidRow<'a> {
     pub line: u64,
     /// Its tag set, as the reader numbered it.
     pub set: u32,
+    email: &'a [u8],
+    name: &'a [u8],
+}
+
+impl<'a> ValidRow<'a> {
     /// The address as it is sent; its lower case is the key.
-    pub email: &'a str,
+    #[must_use]
+    pub fn email(&self) -> &'a str {
+        text(self.email)
+    }
+
     /// The name, or nothing.
-    pub name: &'a str,
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        text(self.name)
+    }
+
+    /// Whether this address, or key, is the same person's.
+    #[must_use]
+    pub fn is_of(&self, email: &str) -> bool {
+        self.email.eq_ignore_ascii_case(email.as_bytes())
+    }
+
+    /// Whether both are the same person's.
+    #[must_use]
+    pub fn is_twin_of(&self, other: &Self) -> bool {
+        self.email.eq_ignore_ascii_case(other.email)
+    }
 }
 
 /// A refused row of a part.
@@ -249,6 +274,17 @@ impl Part {
         self.valid.iter().map(|(hash, ..)| *hash)
     }
 
+    /// Valid rows, side by side, that share the hash of the one at this place.
+    ///
+    /// # Panics
+    /// Where there are fewer rows.
+    #[must_use]
+    pub fn with_hash_of(&self, start: usize) -> (i64, Range<usize>) {
+        let hash = self.valid[start].0;
+        let same = self.valid[start..].iter().take_while(|row| row.0 == hash).count();
+        (hash, start..start + same)
+    }
+
     /// The valid row at this place, in order of hash, then line.
     ///
     /// # Panics
@@ -266,7 +302,12 @@ impl Part {
         self.bad.iter().map(|&(line, at)| {
             let (email, reason) = self.texts(at);
             let code = Code::ALL.get(usize::from(self.bytes[at + 24])).copied();
-            RefusedRow { line, code: code.unwrap_or(Code::RowMalformed), email, reason }
+            RefusedRow {
+                line,
+                code: code.unwrap_or(Code::RowMalformed),
+                email: text(email),
+                reason: text(reason),
+            }
         })
     }
 
@@ -281,13 +322,15 @@ impl Part {
         (length(at + 20), length(at + 22))
     }
 
-    fn texts(&self, at: usize) -> (&str, &str) {
+    fn texts(&self, at: usize) -> (&[u8], &[u8]) {
         let (first, second) = self.lengths(at);
-        let start = at + HEAD;
-        let text =
-            |from: usize, len: usize| std::str::from_utf8(&self.bytes[from..from + len]).unwrap_or_default();
-        (text(start, first), text(start + first, second))
+        self.bytes[at + HEAD..at + HEAD + first + second].split_at(first)
     }
+}
+
+/// What was put in as text.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -337,7 +380,7 @@ mod tests {
                 for row in rows_of_part() {
                     let line = usize::try_from(row.line).expect("small");
                     let (hash, email, name) = &rows[line];
-                    prop_assert_eq!((row.hash, row.email, row.name), (*hash, email.as_str(), name.as_str()));
+                    prop_assert_eq!((row.hash, row.email(), row.name()), (*hash, email.as_str(), name.as_str()));
                     prop_assert!(!std::mem::replace(&mut seen[line], true));
                 }
                 bad += part.bad().len();

@@ -1,10 +1,12 @@
 //! The ledger: what Luma has confirmed for each person, read in the order of the key.
 //!
-//! Entries come back packed in one text: a row each would cost more than the look-up itself.
+//! Entries come back packed in one text: a row each would cost more than the look-up itself. The
+//! hash is not among them: it is sooner made again than written out and read.
 
 use std::collections::HashMap;
 
 use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
+use crate::domain::email::key_hash;
 use crate::domain::tag::TagSet;
 
 /// What the ledger holds of one person.
@@ -25,15 +27,12 @@ pub struct LedgerSlice(String);
 impl LedgerSlice {
     /// The entries in order of hash and key.
     pub fn entries(&self) -> Result<Vec<LedgerEntry<'_>>> {
-        let mut entries = Vec::with_capacity(self.0.len() / 40);
+        let mut entries = Vec::with_capacity(self.0.len() / 32);
         for line in self.0.lines() {
-            let mut parts = line.splitn(3, ' ');
-            let entry = (|| {
-                let key_hash = parts.next()?.parse().ok()?;
-                let tag_set = parts.next()?.parse().ok()?;
-                Some(LedgerEntry { key_hash, email_key: parts.next()?, tag_set })
-            })();
-            entries.push(entry.ok_or_else(|| StoreError::corrupt("ledger", "key_hash", "…"))?);
+            // Keys may hold spaces, so the number comes last.
+            let (email_key, tag_set) = line.rsplit_once(' ').unwrap_or_default();
+            let tag_set = tag_set.parse().map_err(|_| StoreError::corrupt("ledger", "tag_set_id", "…"))?;
+            entries.push(LedgerEntry { key_hash: key_hash(email_key), email_key, tag_set });
         }
         // The database reads in key order already; an aggregate promises no order.
         if !entries.is_sorted() {
@@ -51,8 +50,8 @@ impl Store {
     pub async fn ledger_range(&self, account: &str, from: i64, to: i64) -> Result<LedgerSlice> {
         let packed: Option<String> = read!(self, db => {
             sqlx::query_scalar(
-                "select string_agg(key_hash || ' ' || tag_set_id || ' ' || email_key, char(10))
-                   from (select key_hash, tag_set_id, email_key from ledger
+                "select string_agg(email_key || ' ' || tag_set_id, char(10))
+                   from (select tag_set_id, email_key from ledger
                           where account = $1 and key_hash between $2 and $3
                           order by key_hash, email_key)",
             )
@@ -72,7 +71,7 @@ impl Store {
             let list = serde_json::to_string(chunk).unwrap_or_default();
             let packed: Option<String> = read!(self, db => {
                 sqlx::query_scalar(
-                    "select string_agg(l.key_hash || ' ' || l.tag_set_id || ' ' || l.email_key, char(10))
+                    "select string_agg(l.email_key || ' ' || l.tag_set_id, char(10))
                        from (select distinct value as key_hash from json_each($2)) wanted
                        cross join ledger l on l.account = $1 and l.key_hash = wanted.key_hash",
                 )
