@@ -77,7 +77,7 @@ fn bodies(db: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(bodies)
 }
 
-/// Claims and settles every batch of `db` with the product's own statements, `at_once` of them in a
+/// Claims and settles every batch of `db`, writing what the product writes, `at_once` of them in a
 /// transaction: so many are settled and as many claimed.
 pub(crate) fn write(db: &str, at_once: &str) -> anyhow::Result<()> {
     let db = Connection::open(db)?;

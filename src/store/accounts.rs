@@ -1,7 +1,5 @@
 //! Accounts: whose key it is, until when nobody may send, what sizes were learnt.
 
-use std::time::Duration;
-
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 use crate::domain::outcome::Block;
@@ -124,17 +122,5 @@ impl Store {
             .await?;
         });
         Ok(())
-    }
-
-    /// Requests that may still leave at `now`, and how many are in the window.
-    pub async fn quota_left(&self, account: &str, requests: u32, window: Duration, now: Time) -> Result<u32> {
-        let used: i64 = read!(self, db => {
-            sqlx::query_scalar("select count(*) from attempts where account = $1 and (finished_at > $2 or verdict is null)")
-                .bind(account)
-                .bind(now.minus(window))
-                .fetch_one(db)
-                .await?
-        });
-        Ok(requests.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)))
     }
 }

@@ -1,22 +1,11 @@
 //! Claims: due batches become a worker's own, within the quota, each with its request on record.
 //!
-//! One transaction looks at the block, the window and the due batches and writes the intent, so
-//! that no window ever holds more requests than the quota, over any number of processes.
+//! One transaction looks at the block, the window and the due batches and writes the intent. What
+//! the quota lets go is said elsewhere.
 
-use std::time::Duration;
-
-use super::{Result, Store, StoreError, write_tx};
-use crate::clock::{Clock, Time};
+use super::{Allowance, Result, StoreError};
+use crate::clock::Time;
 use crate::domain::tag::TagSet;
-
-/// Requests allowed in a sliding window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// Requests.
-    pub requests: u32,
-    /// In any span as long as this.
-    pub window: Duration,
-}
 
 /// Which runs a worker sends for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,42 +80,99 @@ pub struct Claims<'a> {
     pub route: &'static str,
 }
 
-/// When others may be looked at again, where nothing says when.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// A batch whose time has come.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct DueBatch {
+    pub(super) id: i64,
+    pub(super) run_id: i64,
+    pub(super) attempts: i64,
+    pub(super) priority: i64,
+    pub(super) row_count: i64,
+    pub(super) tag_set_id: i64,
+    pub(super) tags: String,
+    pub(super) is_live: bool,
+}
 
-pub(super) type AccountRow = (Option<Time>, Option<String>, i64, Option<i64>, bool);
-pub(super) type DueBatch = (i64, i64, i64, i64, i64, i64, String, bool);
+/// Numbers as the list that statements take many by.
+pub(super) fn list(ids: impl IntoIterator<Item = i64>) -> String {
+    serde_json::to_string(&ids.into_iter().collect::<Vec<_>>()).unwrap_or_default()
+}
 
-/// How many requests may leave now, or when to ask again. A request arrives some time between its
-/// leaving and its answer: until it is answered it counts, and a whole window after that.
-macro_rules! room {
-    ($tx:ident, $claims:expr, $now:expr) => {{
-        let (allowance, window_start) = (&$claims.allowance, $now.minus($claims.allowance.window));
-        let (answered, under_way): (i64, i64) = sqlx::query_as(
-            "select (select count(*) from attempts where account = $1 and finished_at > $2),
-                    (select count(*) from attempts where account = $1 and verdict is null)",
-        )
-        .bind($claims.account)
-        .bind(window_start)
-        .fetch_one(&mut *$tx)
-        .await?;
-        let places = i64::from(allowance.requests) - under_way;
-        if places > answered {
-            Ok(places - answered)
-        } else {
-            // The answer whose leaving the window makes room for one more.
-            let leaves: Option<Time> = sqlx::query_scalar(
-                "select finished_at from attempts where account = $1 and finished_at > $2
-                  order by finished_at desc limit 1 offset $3",
+/// The members of due batches that still wait, by batch; a batch that has none is canceled.
+macro_rules! recipients {
+    ($tx:ident, $due:expr, $now:expr) => {{
+        let due: &[$crate::store::claims::DueBatch] = $due;
+        for batch in due.iter().filter(|batch| batch.is_live) {
+            // They came one by one and waited: a file may have brought them meanwhile.
+            sqlx::query(
+                "update member_queue
+                    set state = 'unchanged', code = 'unchanged', batch_id = null, settled_at = $2,
+                        reason = 'already delivered with these tags'
+                  where batch_id = $1 and state = 'pending' and exists
+                        (select 1 from ledger l
+                          where l.account = member_queue.account and l.key_hash = member_queue.key_hash
+                            and l.email_key = lower(coalesce(member_queue.address, member_queue.email))
+                            and l.tag_set_id = member_queue.tag_set_id)",
             )
-            .bind($claims.account)
-            .bind(window_start)
-            .bind((places - 1).max(0))
-            .fetch_optional(&mut *$tx)
+            .bind(batch.id)
+            .bind($now)
+            .execute(&mut *$tx)
             .await?;
-            let leaves = leaves.filter(|_| places > 0).map(|at| at.plus(allowance.window));
-            Err(leaves.unwrap_or($now.plus($crate::store::claims::LOOK_AGAIN)))
         }
+        // One packed text a batch: a row each would cross threads five hundred times.
+        let packed: Vec<(i64, Option<String>)> = sqlx::query_as(
+            "select b.value,
+                    (select string_agg(id || ' ' || coalesce(address, email), char(10))
+                       from (select id, address, email from member_queue
+                              where batch_id = b.value and state = 'pending' order by id))
+               from json_each($1) b",
+        )
+        .bind($crate::store::claims::list(due.iter().map(|batch| batch.id)))
+        .fetch_all(&mut *$tx)
+        .await?;
+        let mut recipients = std::collections::BTreeMap::new();
+        for (batch, (id, packed)) in due.iter().zip(packed) {
+            let rows = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
+            if $crate::store::int(rows.len()) != batch.row_count {
+                // Rows that were waiting are delivered by now, or were deleted.
+                $crate::store::steps::shrink!($tx, id, rows.len(), $now);
+            }
+            if !rows.is_empty() {
+                recipients.insert(id, rows);
+            }
+        }
+        recipients
+    }};
+}
+
+/// Writes the intent for these batches; the number of each one's claim.
+macro_rules! take {
+    ($tx:ident, $claims:expr, $count:expr, $ids:expr, $now:expr) => {{
+        let claim_ids: Vec<(i64, i64)> = sqlx::query_as(
+            "insert into attempts (account, worker_id, batch_id, run_id, route, row_count, started_at)
+             select account, $2, id, run_id, $3, row_count, $4 from batches
+              where id in (select value from json_each($1)) and state = 'pending'
+             returning batch_id, id",
+        )
+        .bind($ids)
+        .bind($claims.worker_id)
+        .bind($claims.route)
+        .bind($now)
+        .fetch_all(&mut *$tx)
+        .await?;
+        let taken = sqlx::query(
+            "update batches
+                set state = 'in_flight', worker_id = $2,
+                    claim_id = (select max(a.id) from attempts a where a.batch_id = batches.id)
+              where id in (select value from json_each($1)) and state = 'pending'",
+        )
+        .bind($ids)
+        .bind($claims.worker_id)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        $crate::store::error::ensure_rows(taken, $count as u64, || format!("batches `{}`", $ids))?;
+        claim_ids.into_iter().collect::<std::collections::BTreeMap<i64, i64>>()
     }};
 }
 
@@ -139,39 +185,30 @@ macro_rules! claim_due {
                 $crate::store::Scope::All => None,
                 $crate::store::Scope::Run(id) => Some(id),
             };
-            let (blocked, block_cause, faults, max_body, is_alive): $crate::store::claims::AccountRow = sqlx::query_as(
-                "select blocked_until, block_cause, faults,
-                        case when max_body_until > $2 then max_body end,
-                        exists (select 1 from workers where id = $3)
-                   from accounts where name = $1",
-            )
-            .bind(claims.account)
-            .bind(now)
-            .bind(claims.worker_id)
-            .fetch_one(&mut *$tx)
-            .await?;
-            if !is_alive {
+            let gate = $crate::store::quota::gate!($tx, claims, now);
+            if !gate.is_alive {
                 // Declared dead: what it claimed now would be nobody's.
-                break 'claim Claim::Wait(now.plus($crate::store::claims::LOOK_AGAIN), "this worker's lease");
+                break 'claim Claim::Wait(now.plus($crate::store::quota::LOOK_AGAIN), "this worker's lease");
             }
-            let room = $crate::store::claims::room!($tx, claims, now);
+            let room = $crate::store::quota::room!($tx, claims, gate, now);
             // While Luma fails, one request at a time finds out whether it still does.
-            let limit = if faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW) { 1 } else { $crate::store::int(claims.limit) };
-            let limit = room.unwrap_or(1).min(limit);
+            let is_failing = gate.faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW);
+            let limit = if is_failing { 1 } else { $crate::store::int(claims.limit) };
+            // A sum as the limit: SQLite prepares a statement anew whenever a bare one is bound.
             let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
                 "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags,
-                        r.source = 'queue'
+                        r.source = 'queue' as is_live
                    from batches b
                    join runs r on r.id = b.run_id
                    join tag_sets t on t.id = b.tag_set_id
                   where b.account = $1 and b.state = 'pending' and b.due_at <= $2
                     and r.status = 'running' and ($3 is null or b.run_id = $3)
-                  order by b.priority, b.id limit $4",
+                  order by b.priority, b.id limit $4 + 0",
             )
             .bind(claims.account)
             .bind(now)
             .bind(run)
-            .bind(limit)
+            .bind(room.unwrap_or(1).min(limit))
             .fetch_all(&mut *$tx)
             .await?;
 
@@ -199,90 +236,45 @@ macro_rules! claim_due {
                 .fetch_one(&mut *$tx)
                 .await?;
                 break 'claim if is_elsewhere {
-                    Claim::Wait(now.plus($crate::store::claims::LOOK_AGAIN), "another worker's request")
+                    Claim::Wait(now.plus($crate::store::quota::LOOK_AGAIN), "another worker's request")
                 } else {
                     Claim::Idle
                 };
             }
-            if let Some(until) = blocked.filter(|until| *until > now) {
-                let why = if block_cause.as_deref() == Some("throttled") { "a block by Luma" } else { "Luma to answer well" };
+            if let Some(until) = gate.blocked_until.filter(|until| *until > now) {
+                let why = if gate.block_cause.as_deref() == Some("throttled") {
+                    "a block by Luma"
+                } else {
+                    "Luma to answer well"
+                };
                 break 'claim Claim::Wait(until, why);
             }
             if let Err(until) = room {
                 break 'claim Claim::Wait(until, "the rate limit");
             }
 
+            let recipients = $crate::store::claims::recipients!($tx, &due, now);
+            let ids = $crate::store::claims::list(recipients.keys().copied());
+            let mut claim_ids = $crate::store::claims::take!($tx, claims, recipients.len(), &ids, now);
             let mut batches = Vec::with_capacity(due.len());
-            for (id, run_id, attempts, priority, row_count, tag_set_id, tags, is_live) in due {
-                if is_live {
-                    // They came one by one and waited: a file may have brought them meanwhile.
-                    sqlx::query(
-                        "update member_queue
-                            set state = 'unchanged', code = 'unchanged', batch_id = null, settled_at = $2,
-                                reason = 'already delivered with these tags'
-                          where batch_id = $1 and state = 'pending' and exists
-                                (select 1 from ledger l
-                                  where l.account = member_queue.account and l.key_hash = member_queue.key_hash
-                                    and l.email_key = lower(coalesce(member_queue.address, member_queue.email))
-                                    and l.tag_set_id = member_queue.tag_set_id)",
-                    )
-                    .bind(id)
-                    .bind(now)
-                    .execute(&mut *$tx)
-                    .await?;
-                }
-                // One packed text: a row each would cross threads five hundred times.
-                let packed: Option<String> = sqlx::query_scalar(
-                    "select string_agg(id || ' ' || coalesce(address, email), char(10))
-                       from (select id, address, email from member_queue
-                              where batch_id = $1 and state = 'pending' order by id)",
-                )
-                .bind(id)
-                .fetch_one(&mut *$tx)
-                .await?;
-                let recipients = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
-                if $crate::store::int(recipients.len()) != row_count {
-                    // Rows that were waiting are delivered by now, or were deleted.
-                    $crate::store::steps::shrink!($tx, id, recipients.len(), now);
-                }
-                if recipients.is_empty() {
+            let mut recipients = recipients;
+            for batch in due {
+                let Some((claim_id, recipients)) =
+                    claim_ids.remove(&batch.id).zip(recipients.remove(&batch.id))
+                else {
                     continue;
-                }
-                let claim_id: i64 = sqlx::query_scalar(
-                    "insert into attempts (account, worker_id, batch_id, run_id, route, row_count, started_at)
-                     values ($1, $2, $3, $4, $5, $6, $7) returning id",
-                )
-                .bind(claims.account)
-                .bind(claims.worker_id)
-                .bind(id)
-                .bind(run_id)
-                .bind(claims.route)
-                .bind($crate::store::int(recipients.len()))
-                .bind(now)
-                .fetch_one(&mut *$tx)
-                .await?;
-                let taken = sqlx::query(
-                    "update batches set state = 'in_flight', claim_id = $2, worker_id = $3
-                      where id = $1 and state = 'pending'",
-                )
-                .bind(id)
-                .bind(claim_id)
-                .bind(claims.worker_id)
-                .execute(&mut *$tx)
-                .await?
-                .rows_affected();
-                $crate::store::error::ensure_rows(taken, 1, || format!("batch `{id}`"))?;
+                };
                 batches.push($crate::store::ClaimedBatch {
-                    id,
+                    id: batch.id,
                     claim_id,
                     account: claims.account.to_owned(),
-                    run_id,
-                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                    priority,
-                    faults: u32::try_from(faults).unwrap_or(u32::MAX),
-                    max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()),
-                    tag_set_id,
-                    tags: $crate::store::ledger::parse_tag_set(&tags)?,
+                    run_id: batch.run_id,
+                    attempts: u32::try_from(batch.attempts).unwrap_or(u32::MAX),
+                    priority: batch.priority,
+                    faults: u32::try_from(gate.faults).unwrap_or(u32::MAX),
+                    max_body: gate.max_body.and_then(|bytes| usize::try_from(bytes).ok()),
+                    tag_set_id: batch.tag_set_id,
+                    tags: $crate::store::ledger::parse_tag_set(&batch.tags)?,
                     recipients,
                 });
             }
@@ -291,44 +283,7 @@ macro_rules! claim_due {
     };
 }
 
-pub(super) use {claim_due, room};
-
-impl Store {
-    /// Takes a place in the window for a request that carries no rows; its number, or when to ask again.
-    pub async fn claim_request(
-        &self,
-        claims: &Claims<'_>,
-        clock: &Clock,
-    ) -> Result<std::result::Result<i64, Time>> {
-        let granted = write_tx!(self, tx => { 'claim: {
-            let now = clock.now();
-            let blocked: Option<Time> =
-                sqlx::query_scalar("select blocked_until from accounts where name = $1 and block_cause = 'throttled'")
-                    .bind(claims.account)
-                    .fetch_optional(&mut *tx)
-                    .await?
-                    .flatten();
-            if let Some(until) = blocked.filter(|until| *until > now) {
-                break 'claim Err(until);
-            }
-            if let Err(until) = room!(tx, claims, now) {
-                break 'claim Err(until);
-            }
-            let id: i64 = sqlx::query_scalar(
-                "insert into attempts (account, worker_id, route, started_at)
-                 values ($1, $2, $3, $4) returning id",
-            )
-            .bind(claims.account)
-            .bind(claims.worker_id)
-            .bind(claims.route)
-            .bind(now)
-            .fetch_one(&mut *tx)
-            .await?;
-            Ok(id)
-        }});
-        Ok(granted)
-    }
-}
+pub(super) use {claim_due, recipients, take};
 
 pub(super) fn unpack(packed: &str) -> Result<Vec<Recipient>> {
     packed

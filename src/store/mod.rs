@@ -6,11 +6,13 @@
 
 mod accounts;
 mod claims;
+mod deliver;
 mod error;
 mod files;
 mod ledger;
 mod open;
 mod queue;
+mod quota;
 mod reports;
 mod results;
 mod rows;
@@ -23,12 +25,13 @@ mod workers;
 use sqlx::SqlitePool;
 
 pub use accounts::Account;
-pub use claims::{Allowance, Claim, ClaimedBatch, Claims, Recipient, Scope};
+pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
 pub use error::StoreError;
 pub use files::{FileState, InputFile, NewFile};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use queue::{NewRow, QueueOutcome, QueueRow};
+pub use quota::Allowance;
 pub use reports::{BadRow, CauseGroup, QueueDepth, RunCounts, RunReport};
 pub use results::LineOutcome;
 pub use rows::{BadInput, Intake, OpenBatch, PendingRow, UnkeptLines};

@@ -5,24 +5,21 @@
 
 use super::accounts::block;
 use super::claims::claim_due;
-use super::steps::{
-    count_faults, deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject,
-};
-use super::{Claim, ClaimedBatch, Claims, Result, Store, error::ensure_rows, read, write_tx};
+use super::deliver::{Delivered, deliver};
+use super::steps::{count_faults, end_claim, fail, halt, learn_size, probe, regroup, reject};
+use super::{Claim, ClaimedBatch, Claims, Result, Store, read, write_tx};
 use crate::clock::{Clock, Time};
 use crate::domain::code::Code;
 use crate::domain::outcome::{Block, Outcome};
 use crate::domain::verdict::Evidence;
 
-/// Settles one batch on the open transaction.
+/// Settles one batch on the open transaction; what was delivered is settled by then.
 macro_rules! settle {
     ($tx:ident, $settlement:expr, $now:expr) => {{
         let settlement: &Settlement = $settlement;
         let (batch, now) = (&settlement.batch, $now);
-        end_claim!($tx, batch, &settlement.outcome, now);
-        record_answer!($tx, settlement, now);
+        end_claim!($tx, settlement, now);
         match &settlement.outcome {
-            Outcome::Delivered => deliver!($tx, batch, now),
             Outcome::Failed { code, reason } => fail!($tx, batch, code, reason, now),
             Outcome::Rejected { places, reason, probe } => {
                 reject!($tx, batch, places, reason, now);
@@ -30,7 +27,7 @@ macro_rules! settle {
                     probe!($tx, batch);
                 }
             }
-            Outcome::Again { .. } | Outcome::Split => {}
+            Outcome::Delivered | Outcome::Again { .. } | Outcome::Split => {}
         }
         for places in children(batch, &settlement.outcome) {
             regroup!($tx, batch, places, now);
@@ -85,6 +82,9 @@ impl Store {
             // Not before: the wait for the database may have been long, and a request that is written
             // down earlier than it leaves would make room in the window too early.
             let now = clock.now();
+            for group in Delivered::among(settlements) {
+                deliver!(tx, group, now);
+            }
             for settlement in settlements {
                 settle!(tx, settlement, now);
             }
@@ -94,32 +94,6 @@ impl Store {
             }
         });
         Ok(claim)
-    }
-
-    /// Completes the record of a request that carried no rows.
-    pub async fn settle_request(
-        &self,
-        attempt: i64,
-        status: Option<u16>,
-        verdict: &'static str,
-        detail: Option<&str>,
-        now: Time,
-    ) -> Result<()> {
-        let found = write_tx!(self, tx => {
-            sqlx::query(
-                "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
-                  where id = $1 and verdict is null",
-            )
-            .bind(attempt)
-            .bind(now)
-            .bind(status.map(i64::from))
-            .bind(verdict)
-            .bind(detail)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected()
-        });
-        ensure_rows(found, 1, || format!("attempt `{attempt}`"))
     }
 
     /// What became of the run's requests that carried this tag set.

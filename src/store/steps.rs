@@ -6,61 +6,64 @@
 /// How long a learnt size is believed: what refused it may have been mended since.
 pub(super) const LEARNT_FOR: std::time::Duration = std::time::Duration::from_hours(24);
 
-/// Ends the claim. This is the guard: all other steps rest on having been its holder.
+/// Ends a claim and completes its attempt. The first is the guard: all other steps rest on having
+/// been the claim's holder. Where the request never left, there was no attempt.
 macro_rules! end_claim {
-    ($tx:ident, $batch:expr, $outcome:expr, $now:expr) => {{
-        let is_whole = |places: &Vec<usize>| places.len() == $batch.recipients.len();
-        let (state, settled_at, due_at, costs) = match $outcome {
-            Outcome::Delivered => ("delivered", Some($now), None, true),
-            Outcome::Again { due_at, costs_attempt } => ("pending", None, Some(*due_at), *costs_attempt),
-            Outcome::Failed { .. } => ("failed", Some($now), None, true),
-            Outcome::Rejected { places, .. } if is_whole(places) => ("rejected", Some($now), None, true),
-            Outcome::Rejected { .. } | Outcome::Split => ("split", Some($now), None, false),
-        };
-        let held = sqlx::query(
-            "update batches
-                set state = $3, settled_at = $4, due_at = coalesce($5, due_at),
-                    attempts = attempts + $6, claim_id = null, worker_id = null
-              where id = $1 and claim_id = $2 and state = 'in_flight'",
-        )
-        .bind($batch.id)
-        .bind($batch.claim_id)
-        .bind(state)
-        .bind(settled_at)
-        .bind(due_at)
-        .bind(i64::from(costs))
-        .execute(&mut *$tx)
-        .await?
-        .rows_affected();
-        $crate::store::error::ensure_rows(held, 1, || format!("batch `{}`", $batch.id))?;
-    }};
-}
-
-/// Completes the attempt; one that never left is no attempt.
-macro_rules! record_answer {
-    ($tx:ident, $settlement:expr, $now:expr) => {
-        match $settlement.verdict {
-            Some(verdict) => {
-                sqlx::query(
-                    "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
-                      where id = $1 and verdict is null",
-                )
-                .bind($settlement.batch.claim_id)
-                .bind($now)
-                .bind($settlement.status.map(i64::from))
-                .bind(verdict)
-                .bind(&$settlement.detail)
-                .execute(&mut *$tx)
-                .await?
+    ($tx:ident, $settlement:expr, $now:expr) => {{
+        let (batch, outcome) = (&$settlement.batch, &$settlement.outcome);
+        let is_whole = |places: &Vec<usize>| places.len() == batch.recipients.len();
+        let ended = match outcome {
+            // Ended already, with the others that were answered alike.
+            Outcome::Delivered => None,
+            Outcome::Again { due_at, costs_attempt } => {
+                Some(("pending", None, Some(*due_at), *costs_attempt))
             }
-            None => {
-                sqlx::query("delete from attempts where id = $1")
-                    .bind($settlement.batch.claim_id)
+            Outcome::Failed { .. } => Some(("failed", Some($now), None, true)),
+            Outcome::Rejected { places, .. } if is_whole(places) => {
+                Some(("rejected", Some($now), None, true))
+            }
+            Outcome::Rejected { .. } | Outcome::Split => Some(("split", Some($now), None, false)),
+        };
+        if let Some((state, settled_at, due_at, costs)) = ended {
+            let held = sqlx::query(
+                "update batches
+                    set state = $3, settled_at = $4, due_at = coalesce($5, due_at),
+                        attempts = attempts + $6, claim_id = null, worker_id = null
+                  where id = $1 and claim_id = $2 and state = 'in_flight'",
+            )
+            .bind(batch.id)
+            .bind(batch.claim_id)
+            .bind(state)
+            .bind(settled_at)
+            .bind(due_at)
+            .bind(i64::from(costs))
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected();
+            $crate::store::error::ensure_rows(held, 1, || format!("batch `{}`", batch.id))?;
+            match $settlement.verdict {
+                Some(verdict) => {
+                    sqlx::query(
+                        "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
+                          where id = $1 and verdict is null",
+                    )
+                    .bind(batch.claim_id)
+                    .bind($now)
+                    .bind($settlement.status.map(i64::from))
+                    .bind(verdict)
+                    .bind(&$settlement.detail)
                     .execute(&mut *$tx)
                     .await?
-            }
+                }
+                None => {
+                    sqlx::query("delete from attempts where id = $1")
+                        .bind(batch.claim_id)
+                        .execute(&mut *$tx)
+                        .await?
+                }
+            };
         }
-    };
+    }};
 }
 
 /// Counts passing faults in a row; an answer that is none ends the count, and a pause of ours with it.
@@ -84,85 +87,6 @@ macro_rules! count_faults {
             .await?;
         }
     };
-}
-
-/// Every row of the batch is delivered, and the ledger says so.
-macro_rules! deliver {
-    ($tx:ident, $batch:expr, $now:expr) => {{
-        let rows = sqlx::query(
-            "update member_queue set state = 'delivered', attempts = $2, settled_at = $3
-              where batch_id = $1 and state = 'pending'",
-        )
-        .bind($batch.id)
-        .bind(i64::from($batch.attempts) + 1)
-        .bind($now)
-        .execute(&mut *$tx)
-        .await?
-        .rows_affected();
-        let entered = sqlx::query(
-            "insert into ledger (account, key_hash, email_key, tag_set_id, run_id)
-             select account, key_hash, lower(coalesce(address, email)), tag_set_id, run_id
-               from member_queue where batch_id = $1 and state = 'delivered'
-             on conflict do nothing",
-        )
-        .bind($batch.id)
-        .execute(&mut *$tx)
-        .await?
-        .rows_affected();
-        if entered > 0 {
-            sqlx::query("update accounts set members = members + $2 where name = $1")
-                .bind(&$batch.account)
-                .bind(entered.cast_signed())
-                .execute(&mut *$tx)
-                .await?;
-        }
-        if entered < rows {
-            $crate::store::steps::unite!($tx, $batch);
-        }
-    }};
-}
-
-/// People the ledger knew with other tags: they have both now.
-macro_rules! unite {
-    ($tx:ident, $batch:expr) => {{
-        let known: Vec<(i64, String)> = sqlx::query_as(
-            "select distinct l.tag_set_id, t.tags
-               from member_queue q
-               join ledger l on l.account = q.account and l.key_hash = q.key_hash
-                            and l.email_key = lower(coalesce(q.address, q.email))
-               join tag_sets t on t.id = l.tag_set_id
-              where q.batch_id = $1 and l.tag_set_id <> $2",
-        )
-        .bind($batch.id)
-        .bind($batch.tag_set_id)
-        .fetch_all(&mut *$tx)
-        .await?;
-        for (old_id, old) in known {
-            let old = $crate::store::ledger::parse_tag_set(&old)?;
-            let union = old.union(&$batch.tags);
-            if union == old {
-                continue;
-            }
-            let union = union.to_string();
-            sqlx::query("insert into tag_sets (tags) values ($1) on conflict (tags) do nothing")
-                .bind(&union)
-                .execute(&mut *$tx)
-                .await?;
-            sqlx::query(
-                "update ledger
-                    set tag_set_id = (select id from tag_sets where tags = $4), run_id = $5
-                  where account = $1 and tag_set_id = $2 and (key_hash, email_key) in
-                        (select key_hash, lower(coalesce(address, email)) from member_queue where batch_id = $3)",
-            )
-            .bind(&$batch.account)
-            .bind(old_id)
-            .bind($batch.id)
-            .bind(&union)
-            .bind($batch.run_id)
-            .execute(&mut *$tx)
-            .await?;
-        }
-    }};
 }
 
 /// Every row of the batch has failed.
@@ -337,7 +261,4 @@ macro_rules! halt {
     }};
 }
 
-pub(super) use {
-    count_faults, deliver, end_claim, fail, halt, learn_size, probe, record_answer, regroup, reject, shrink,
-    unite,
-};
+pub(super) use {count_faults, end_claim, fail, halt, learn_size, probe, regroup, reject, shrink};

@@ -1,0 +1,155 @@
+//! The quota: a sliding window over the attempts on record, and what else keeps a worker from sending.
+//!
+//! A place is looked for and taken in one transaction, so that no window ever holds more requests
+//! than allowed, over any number of processes, crashes and restarts.
+
+use std::time::Duration;
+
+use super::claims::Claims;
+use super::{Result, Store, error::ensure_rows, read, write_tx};
+use crate::clock::{Clock, Time};
+
+/// Requests allowed in a sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests.
+    pub requests: u32,
+    /// In any span as long as this.
+    pub window: Duration,
+}
+
+/// When others may be looked at again, where nothing says when.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What stands between a worker and its next request.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Gate {
+    pub(super) blocked_until: Option<Time>,
+    pub(super) block_cause: Option<String>,
+    pub(super) faults: i64,
+    pub(super) max_body: Option<i64>,
+    /// Whether the worker that asks was not declared dead.
+    pub(super) is_alive: bool,
+    /// Requests answered within the window.
+    pub(super) answered: i64,
+    /// Requests not answered yet.
+    pub(super) under_way: i64,
+}
+
+/// Reads what stands between a worker and its next request.
+macro_rules! gate {
+    ($tx:ident, $claims:expr, $now:expr) => {
+        sqlx::query_as::<_, $crate::store::quota::Gate>(
+            "select blocked_until, block_cause, faults,
+                    case when max_body_until > $2 then max_body end as max_body,
+                    exists (select 1 from workers where id = $4) as is_alive,
+                    (select count(*) from attempts where account = $1 and finished_at > $3) as answered,
+                    (select count(*) from attempts where account = $1 and verdict is null) as under_way
+               from accounts where name = $1",
+        )
+        .bind($claims.account)
+        .bind($now)
+        .bind($now.minus($claims.allowance.window))
+        .bind($claims.worker_id)
+        .fetch_one(&mut *$tx)
+        .await?
+    };
+}
+
+/// How many requests may leave now, or when to ask again. A request arrives some time between its
+/// leaving and its answer: until it is answered it counts, and a whole window after that.
+macro_rules! room {
+    ($tx:ident, $claims:expr, $gate:expr, $now:expr) => {{
+        let allowance = &$claims.allowance;
+        let places = i64::from(allowance.requests) - $gate.under_way;
+        if places > $gate.answered {
+            Ok(places - $gate.answered)
+        } else {
+            // The answer whose leaving the window makes room for one more.
+            let leaves: Option<Time> = sqlx::query_scalar(
+                "select finished_at from attempts where account = $1 and finished_at > $2
+                  order by finished_at desc limit 1 offset $3",
+            )
+            .bind($claims.account)
+            .bind($now.minus(allowance.window))
+            .bind((places - 1).max(0))
+            .fetch_optional(&mut *$tx)
+            .await?;
+            let leaves = leaves.filter(|_| places > 0).map(|at| at.plus(allowance.window));
+            Err(leaves.unwrap_or($now.plus($crate::store::quota::LOOK_AGAIN)))
+        }
+    }};
+}
+
+pub(super) use {gate, room};
+
+impl Store {
+    /// Takes a place in the window for a request that carries no rows; its number, or when to ask again.
+    pub async fn claim_request(
+        &self,
+        claims: &Claims<'_>,
+        clock: &Clock,
+    ) -> Result<std::result::Result<i64, Time>> {
+        let granted = write_tx!(self, tx => { 'claim: {
+            let now = clock.now();
+            let gate = gate!(tx, claims, now);
+            let throttled = gate.blocked_until.filter(|_| gate.block_cause.as_deref() == Some("throttled"));
+            if let Some(until) = throttled.filter(|until| *until > now) {
+                break 'claim Err(until);
+            }
+            if let Err(until) = room!(tx, claims, gate, now) {
+                break 'claim Err(until);
+            }
+            let id: i64 = sqlx::query_scalar(
+                "insert into attempts (account, worker_id, route, started_at)
+                 values ($1, $2, $3, $4) returning id",
+            )
+            .bind(claims.account)
+            .bind(claims.worker_id)
+            .bind(claims.route)
+            .bind(now)
+            .fetch_one(&mut *tx)
+            .await?;
+            Ok(id)
+        }});
+        Ok(granted)
+    }
+
+    /// Completes the record of a request that carried no rows.
+    pub async fn settle_request(
+        &self,
+        attempt: i64,
+        status: Option<u16>,
+        verdict: &'static str,
+        detail: Option<&str>,
+        now: Time,
+    ) -> Result<()> {
+        let found = write_tx!(self, tx => {
+            sqlx::query(
+                "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
+                  where id = $1 and verdict is null",
+            )
+            .bind(attempt)
+            .bind(now)
+            .bind(status.map(i64::from))
+            .bind(verdict)
+            .bind(detail)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+        });
+        ensure_rows(found, 1, || format!("attempt `{attempt}`"))
+    }
+
+    /// Requests that may still leave at `now`, and how many are in the window.
+    pub async fn quota_left(&self, account: &str, requests: u32, window: Duration, now: Time) -> Result<u32> {
+        let used: i64 = read!(self, db => {
+            sqlx::query_scalar("select count(*) from attempts where account = $1 and (finished_at > $2 or verdict is null)")
+                .bind(account)
+                .bind(now.minus(window))
+                .fetch_one(db)
+                .await?
+        });
+        Ok(requests.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)))
+    }
+}
