@@ -12,7 +12,7 @@ const SPARSE: u64 = 12;
 /// Bytes of a row, for all we know before it is read.
 const ROW_BYTES: u64 = 50;
 /// Slices that wait for their part.
-const WAITING: usize = 20;
+const WAITING: usize = 12;
 
 /// Where the ledger's side of a part comes from.
 pub(super) enum LedgerAhead {

@@ -89,7 +89,7 @@ impl Engine {
     fn parse<'a>(&self, rows: &'a [NewRow]) -> (Vec<QueueRow>, Vec<Candidate<'a>>) {
         let mut taken = Vec::with_capacity(rows.len());
         let mut candidates: Vec<Candidate<'a>> = Vec::with_capacity(rows.len());
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for row in rows {
             let candidate = match self.candidate(row) {
                 Ok(candidate) => candidate,
@@ -98,13 +98,14 @@ impl Engine {
                     continue;
                 }
             };
-            let twin = places.get(candidate.address.key()).map(|place| &candidates[*place]);
-            if let Some(twin) = twin.filter(|twin| candidate.tags.is_subset(&twin.tags)) {
+            let others = places.entry(candidate.address.key().to_owned()).or_default();
+            let mut twins = others.iter().map(|place| &candidates[*place]);
+            if let Some(twin) = twins.find(|twin| candidate.tags.is_subset(&twin.tags)) {
                 let reason = format!("same person as row {}", twin.row.id);
                 let outcome = ended(RowState::Duplicate, Code::Duplicate, reason);
                 taken.push(QueueRow { id: row.id, outcome });
             } else {
-                places.insert(candidate.address.key().to_owned(), candidates.len());
+                others.push(candidates.len());
                 candidates.push(candidate);
             }
         }

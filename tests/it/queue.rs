@@ -83,9 +83,10 @@ fn tags_of_several_rows_end_in_their_union() {
     insert(
         &bench,
         "insert into member_queue (email, tags) values ('bo@example.org', 'vip'), ('BO@example.org', 'press'),
-         ('bo@EXAMPLE.org', 'tag-gold')",
+         ('bo@EXAMPLE.org', 'tag-gold'), ('bo@example.org', 'vip')",
     );
     settle(&bench, "true");
+    assert_eq!(outcome(&bench, 8), told("duplicate", "duplicate"), "the fifth row says what the first did");
     assert_eq!(bench.luma.members()["ana@example.org"], ["tag-gold", "tag-press", "tag-vip"]);
     assert_eq!(bench.luma.members()["bo@example.org"], ["tag-gold", "tag-press", "tag-vip"]);
     let ledger = "select email_key, tags from ledger join tag_sets on id = tag_set_id order by 1";
