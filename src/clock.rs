@@ -55,13 +55,17 @@ impl Time {
     }
 }
 
-/// Always `2026-11-22T18:00:00.000000Z`: of one width, so that text compares as time does.
+/// The first and the last moment that can be written with four digits for the year and read back:
+/// `0000-01-01T00:00:00.000000Z` and `9999-12-30T21:59:59.999999Z`.
+const WRITABLE: (i64, i64) = (-62_167_219_200_000_000, 253_402_207_199_999_999);
+
+/// Always `2026-11-22T18:00:00.000000Z`: of one width, so that text compares as time does. What lies
+/// beyond the writable moments is written as the nearest of them.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => write!(f, "{time:.6}"),
-            Err(_) => f.write_str("9999-12-31T23:59:59.999999Z"),
-        }
+        let micros = self.0.clamp(WRITABLE.0, WRITABLE.1);
+        let time = jiff::Timestamp::from_microsecond(micros).map_err(|_| fmt::Error)?;
+        write!(f, "{time:.6}")
     }
 }
 
@@ -142,6 +146,10 @@ mod tests {
             let time = Time::from_micros(micros);
             assert_eq!(time.to_string().len(), 27);
             assert_eq!(Time::parse(&time.to_string()), Some(time));
+        }
+        for (end, micros) in [(WRITABLE.0, i64::MIN), (WRITABLE.1, i64::MAX)] {
+            let text = Time::from_micros(micros).to_string();
+            assert_eq!((text.len(), Time::parse(&text)), (27, Some(Time::from_micros(end))));
         }
         assert_eq!(Time::from_micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(Time::from_micros(0).day(), "1970-01-01");
