@@ -9,6 +9,9 @@ use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Identity, Reply, USER_ROUTE};
 use crate::store::{Claims, Scope};
 
+/// What holds everybody up may end sooner than it said: a clock is put right, a block of ours is lifted.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Engine {
     /// Asks Luma whom the key belongs to and holds it against what the ledger rests on. Passing
     /// faults are retried; a service goes on for ever. A server that does not know the route is
@@ -40,7 +43,7 @@ impl Engine {
                     let wait = self.settings.retry.backoff(attempts, self.chance(), retry_after);
                     tracing::warn!(?wait, status = reply.status, "Luma does not answer; trying again");
                     tracing::debug!(%reason, "what was seen");
-                    self.pause(now.plus(wait), "Luma does not answer", stop).await?;
+                    self.pause(now.plus(wait), wait, "Luma does not answer", stop).await?;
                 }
                 Verdict::Accepted
                 | Verdict::Refused { .. }
@@ -67,7 +70,7 @@ impl Engine {
             self.throttle.ready().await;
             match self.store.claim_request(&claims, &self.clock).await? {
                 Ok(attempt) => break attempt,
-                Err(until) => self.pause(until, "the rate limit", stop).await?,
+                Err(until) => self.pause(until, LOOK_AGAIN, "the rate limit", stop).await?,
             }
         };
         let answer = self.client.whoami().await;
@@ -94,12 +97,19 @@ impl Engine {
         Ok(identity)
     }
 
-    /// Sleeps until `until`, or fails with `Stopped`.
-    async fn pause(&self, until: Time, why: &'static str, stop: &Stop) -> Result<(), EngineError> {
+    /// Sleeps until `until`, but no longer than `longest`, or fails with `Stopped`.
+    async fn pause(
+        &self,
+        until: Time,
+        longest: Duration,
+        why: &'static str,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
         self.progress.wait(Some((until, why)));
+        let wait = until.since(self.clock.now()).min(longest);
         let stopped = tokio::select! {
             () = stop.requested() => true,
-            () = self.clock.sleep_until(until) => false,
+            () = self.clock.sleep(wait) => false,
         };
         self.progress.wait(None);
         if stopped { Err(EngineError::Stopped) } else { Ok(()) }

@@ -11,9 +11,18 @@ use crate::store::{Store, WorkerIdentity};
 
 /// Enters this process and ends the workers of this machine that are dead.
 pub(super) async fn enter(store: &Store, clock: &Clock, lease: Duration) -> Result<i64, EngineError> {
+    redate(store, clock, lease).await?;
     end_dead(store, clock, None).await?;
     let now = clock.now();
     Ok(store.add_worker(&identity_of(std::process::id()), now, now.plus(lease)).await?)
+}
+
+/// A clock that was ahead would hold everybody up until the present has caught up with it.
+async fn redate(store: &Store, clock: &Clock, lease: Duration) -> Result<(), EngineError> {
+    if store.redate(clock.now(), lease).await? {
+        tracing::warn!("the clock was ahead and is put right; what it wrote counts from now");
+    }
+    Ok(())
 }
 
 /// Ends every worker that is dead: gone from this machine, or silent beyond its lease.
@@ -75,6 +84,9 @@ impl Engine {
             let (until, own) = (now.plus(self.settings.lease), identity_of(std::process::id()));
             if let Err(error) = self.store.renew_worker(self.worker_id, &own, now, until).await {
                 tracing::warn!(worker = self.worker_id, %error, "could not renew the lease");
+            }
+            if let Err(error) = redate(&self.store, &self.clock, self.settings.lease).await {
+                tracing::warn!(%error, "could not look for records from the future");
             }
             if let Err(error) = end_dead(&self.store, &self.clock, Some(self.worker_id)).await {
                 tracing::warn!(%error, "could not look for dead workers");

@@ -13,6 +13,7 @@ mod ledger;
 mod open;
 mod queue;
 mod quota;
+mod redate;
 mod reports;
 mod results;
 mod rows;
