@@ -193,6 +193,9 @@ macro_rules! claim_due {
             let room = $crate::store::quota::room!($tx, claims, gate, now);
             // While Luma fails, one request at a time finds out whether it still does.
             let is_failing = gate.faults >= i64::from($crate::domain::outcome::FAULTS_IN_A_ROW);
+            if is_failing && gate.under_way > 0 {
+                break 'claim Claim::Wait(now.plus($crate::store::quota::LOOK_AGAIN), "Luma to answer well");
+            }
             let limit = if is_failing { 1 } else { $crate::store::int(claims.limit) };
             // A sum as the limit: SQLite prepares a statement anew whenever a bare one is bound.
             let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
