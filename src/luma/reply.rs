@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::{LOCATION, RETRY_AFTER};
+use rustls::CertificateError;
 use serde_json::Value;
 
 use crate::clock::Time;
@@ -162,10 +163,38 @@ fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut last = None;
     while let Some(error) = cause {
+        if let Some(fault) = certificate_fault(error) {
+            return format!(": {fault}");
+        }
         last = Some(error.to_string());
         cause = error.source();
     }
     last.map(|text| format!(": {}", shorten(&text).to_lowercase())).unwrap_or_default()
+}
+
+/// Why a certificate proves nothing, in words that say what to look at.
+fn certificate_fault(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut inner = cause;
+    // An error of the system's kind hides what it holds from `source`.
+    while let Some(error) = inner.downcast_ref::<std::io::Error>() {
+        inner = error.get_ref()?;
+    }
+    let rustls::Error::InvalidCertificate(fault) = inner.downcast_ref()? else { return None };
+    Some(match fault {
+        CertificateError::UnknownIssuer => {
+            "its certificate is of an authority that this machine does not trust (that of a proxy in between can be named by `SSL_CERT_FILE`)"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid today, or the clock of this machine is wrong"
+        }
+        _ => "its certificate cannot be trusted",
+    })
 }
 
 #[cfg(test)]

@@ -13,3 +13,4 @@ mod privacy;
 mod queue;
 mod quota;
 mod support;
+mod tls;

@@ -10,6 +10,7 @@ mod luma;
 mod people;
 mod scratch;
 mod tests;
+mod tls;
 mod wait;
 
 pub(crate) use bench::{Bench, PATIENCE, faulty};
@@ -19,4 +20,5 @@ pub(crate) use db::Db;
 pub(crate) use luma::{KEY, Luma};
 pub(crate) use people::{Members, People};
 pub(crate) use scratch::Scratch;
+pub(crate) use tls::TlsFront;
 pub(crate) use wait::{wait_until, within};

@@ -1,0 +1,62 @@
+//! The key travels encrypted, and only to who proves to be the one that was asked for.
+
+use crate::support::{Bench, KEY, Luma, People, TlsFront, config_text};
+use lumasync::sandbox::Options;
+
+/// A Luma behind TLS, and a folder with a configuration that knows it as `host`.
+fn encrypted(host: &str) -> (Bench, TlsFront) {
+    let bench = Bench::new("", "");
+    let front = TlsFront::start(&bench.luma, "localhost");
+    let url = front.url(host);
+    bench.scratch.write("lumasync.toml", config_text("t.db", &url, "retry.max_attempts = 1"));
+    bench.scratch.write("ca.pem", front.authority());
+    (bench, front)
+}
+
+#[test]
+fn who_has_a_certificate_of_an_authority_we_know_is_given_the_key() {
+    let (bench, _front) = encrypted("localhost");
+    let people = People::clean(30, Some("vip"));
+    bench.scratch.write("list.csv", &people.csv);
+    let known = bench.scratch.path("ca.pem");
+    let ended = bench.sync(["list.csv"]).env("SSL_CERT_FILE", &known).run().with_code(0);
+    assert!(bench.luma.members() == people.members, "{ended}");
+    let checked = bench.lumasync(["check", "--connect"]).env("SSL_CERT_FILE", known).run().with_code(0);
+    assert!(!checked.stdout.contains(KEY) && !checked.stderr.contains(KEY), "{checked}");
+}
+
+#[test]
+fn who_cannot_prove_to_be_luma_gets_nothing_and_the_error_says_why() {
+    let (stranger, _its_front) = encrypted("localhost");
+    for (host, authority, why) in [
+        ("localhost", stranger.scratch.path("ca.pem"), "an authority that this machine does not trust"),
+        ("127.0.0.1", "ca.pem".into(), "for another name"),
+    ] {
+        let (bench, _front) = encrypted(host);
+        bench.scratch.write("list.csv", People::clean(3, None).csv);
+        let authority = bench.scratch.root().join(authority);
+        let ended = bench.sync(["list.csv"]).env("SSL_CERT_FILE", authority).run().with_code(75);
+        assert!(ended.stderr.contains("cannot reach Luma") && ended.stderr.contains(why), "{ended}");
+        assert_eq!(bench.luma.snapshot().requests, 0, "{ended}");
+        assert!(!ended.stderr.contains(KEY) && !ended.stdout.contains(KEY), "{ended}");
+        assert_eq!(bench.db().count("select count(*) from member_queue where state = 'pending'"), 3);
+    }
+}
+
+#[test]
+fn the_key_is_not_sent_in_the_open_but_to_this_machine() {
+    let luma = Luma::start(Options { limit: None, ..Options::default() });
+    let bench = Bench::new("", "");
+    for (url, code) in [
+        ("http://api.lu.ma", 78),
+        ("http://192.0.2.7:8080", 78),
+        ("http://localhost.example.org", 78),
+        ("http://[2001:db8::1]", 78),
+        (&luma.url(), 0),
+    ] {
+        bench.scratch.write("lumasync.toml", config_text("t.db", url, ""));
+        let ended = bench.lumasync(["check"]).run().with_code(code);
+        let says_why = ended.stderr.contains("`luma.base_url`") && ended.stderr.contains("in the open");
+        assert_eq!(says_why, code == 78, "{ended}");
+    }
+}
