@@ -79,8 +79,22 @@ pub(crate) struct Running {
 impl Running {
     /// Asks it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(sent.expect("the program `kill`").success(), "no process {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Lets it stand still, as a machine that is suspended does, until it is resumed.
+    pub(crate) fn suspend(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let (option, pid) = (format!("-{name}"), self.child.id().to_string());
+        let sent = Command::new("kill").args([&option, &pid]).status();
+        assert!(sent.expect("the program `kill`").success(), "no process {pid}");
     }
 
     /// Ends it at once with SIGKILL, which nothing can prepare for.

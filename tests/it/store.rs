@@ -1,0 +1,29 @@
+//! What every database must do for us: one text of tests, run on each kind of database there is.
+//!
+//! A test is a function over a `Fixture`; `on_every_database!` runs it once for each kind. Nothing
+//! here knows which one is open but `fixture`.
+
+/// Runs each of these tests on each kind of database.
+macro_rules! on_every_database {
+    ($($test:ident,)+) => {
+        mod sqlite {
+            $(
+                #[test]
+                fn $test() {
+                    crate::store::fixture::on_sqlite(async |db| super::$test(&db).await);
+                }
+            )+
+        }
+    };
+}
+
+mod claims;
+mod fencing;
+mod fixture;
+mod intake;
+mod interleavings;
+mod model;
+mod pauses;
+mod quota;
+mod schema;
+mod step_back;

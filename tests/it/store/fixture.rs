@@ -1,0 +1,291 @@
+//! A database of a test's own with its tables made, a clock that stands still, and the few things
+//! that most tests do with them. The only file here that knows which database is open.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lumasync::clock::{Clock, Time};
+use lumasync::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
+use lumasync::domain::email::Address;
+use lumasync::domain::outcome::Outcome;
+use lumasync::domain::state::Trigger;
+use lumasync::domain::tag::TagSet;
+use lumasync::store::{
+    Allowance, Claim, ClaimedBatch, Claims, InputFile, Intake, NewFile, NewRun, PendingRow, RunSource, Scope,
+    Settlement, Store, StoreError, UnkeptLines, WorkerIdentity,
+};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::support::Scratch;
+
+pub(super) const ACCOUNT: &str = "main";
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// A quota that nobody meets.
+pub(super) const FREE: Allowance = Allowance { requests: 1_000_000, window: Duration::from_secs(1) };
+/// Where every clock starts: 2026-11-22T18:00:00Z and some microseconds.
+const START: Time = Time::from_micros(1_795_370_400_123_456);
+/// Everything that is ever written, for tests that say that nothing was.
+const TABLES: [&str; 9] = [
+    "accounts",
+    "workers",
+    "runs",
+    "input_files",
+    "tag_sets",
+    "batches",
+    "member_queue",
+    "ledger",
+    "attempts",
+];
+
+pub(super) struct Fixture {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    outside: SqlitePool,
+    place: Place,
+    scratch: Scratch,
+}
+
+/// Where a database is, or will be once it is opened.
+#[derive(Clone)]
+pub(super) struct Place(PathBuf);
+
+impl Place {
+    pub(super) async fn open(&self) -> Result<Store, StoreError> {
+        Store::open_sqlite(&self.0).await
+    }
+}
+
+/// Runs a test on a fresh database.
+pub(super) fn on_sqlite(test: impl AsyncFnOnce(Fixture)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async { test(Fixture::sqlite().await).await });
+}
+
+impl Fixture {
+    async fn sqlite() -> Self {
+        let scratch = Scratch::new();
+        let place = Place(scratch.path("t.db"));
+        let store = place.open().await.expect("a database");
+        let options = SqliteConnectOptions::new().filename(&place.0).busy_timeout(Duration::from_secs(20));
+        let outside = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let outside = outside.expect("a database");
+        Self { store, clock: Clock::manual(START), outside, place, scratch }
+    }
+
+    /// The same database as another process has it.
+    pub(super) async fn open(&self) -> Result<Store, StoreError> {
+        self.place.open().await
+    }
+
+    /// A place for another database, which is not there yet.
+    pub(super) fn another(&self) -> Place {
+        Place(self.scratch.path("another.db"))
+    }
+
+    /// This process begins anew.
+    pub(super) async fn restart(&mut self) {
+        self.store.close().await;
+        self.store = self.open().await.expect("opened again");
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Carries a statement out, as a person or another program does.
+    pub(super) async fn try_execute(&self, sql: &str) -> Result<u64, sqlx::Error> {
+        Ok(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.outside).await?.rows_affected())
+    }
+
+    pub(super) async fn execute(&self, sql: &str) -> u64 {
+        self.try_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    pub(super) async fn count(&self, sql: &str) -> i64 {
+        let answer = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.outside).await;
+        answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Every row in text; `NULL` where there is no value.
+    pub(super) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.outside).await;
+        rows.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(cells).collect()
+    }
+
+    /// All that is written anywhere.
+    pub(super) async fn everything(&self) -> Vec<Vec<String>> {
+        let mut all = Vec::new();
+        for table in TABLES {
+            let mut rows = self.rows(&format!("select * from {table}")).await;
+            rows.sort();
+            all.push(vec![table.to_owned()]);
+            all.extend(rows);
+        }
+        all
+    }
+
+    /// A new worker, alive for a lease.
+    pub(super) async fn worker(&self) -> i64 {
+        let until = self.now().plus(LEASE);
+        self.store.add_worker(&identity(), self.now(), until).await.expect("a worker")
+    }
+
+    pub(super) async fn tag_set(&self, tags: &str) -> i64 {
+        let set = TagSet::parse(tags).expect("ids of tags");
+        self.store.intern_tag_sets(&[set]).await.expect("an id")[0]
+    }
+
+    /// Enters a file of so many parts.
+    pub(super) async fn file(&self, identity: &str, parts: u32) -> (InputFile, bool) {
+        let run = NewRun {
+            account: ACCOUNT,
+            source: RunSource::File,
+            trigger: Trigger::Manual,
+            label: "list.csv",
+            now: self.now(),
+        };
+        let file = NewFile {
+            identity,
+            sha256: identity,
+            size: 1,
+            name: "list.csv",
+            path: "list.csv",
+            extra_tags: "",
+            parts,
+            shape: "",
+        };
+        self.store.begin_file(run, &file).await.expect("a file")
+    }
+
+    /// Takes one part of a file in, in batches of `per_batch`.
+    pub(super) async fn part(
+        &self,
+        file: &InputFile,
+        part: u32,
+        people: &[&str],
+        tag_set: i64,
+        per_batch: usize,
+    ) -> Result<Vec<i64>, StoreError> {
+        let limits = BatchLimits { max_rows: per_batch, max_bytes: 1 << 20 };
+        let mut planner = BatchPlanner::new(limits, []);
+        let pending: Vec<_> = people
+            .iter()
+            .zip(1..)
+            .map(|(email, line)| PendingRow {
+                email,
+                name: None,
+                line,
+                key_hash: key_hash(email),
+                tag_set,
+                batch: planner.place(tag_set, address_bytes(email)),
+            })
+            .collect();
+        self.store
+            .add_part(&Intake {
+                account: ACCOUNT,
+                run_id: file.run_id,
+                file_id: file.id,
+                part,
+                is_last: part + 1 == file.parts,
+                pending: &pending,
+                invalid: &[],
+                unkept: &UnkeptLines::default(),
+                batches: planner.touched(),
+                now: self.now(),
+            })
+            .await
+    }
+
+    /// Takes a whole list in; its run.
+    pub(super) async fn list(&self, people: &[&str], tags: &str, per_batch: usize) -> i64 {
+        let known = self.count("select count(*) from input_files").await;
+        let (file, _) = self.file(&format!("list {known}"), 1).await;
+        let tag_set = self.tag_set(tags).await;
+        self.part(&file, 0, people, tag_set, per_batch).await.expect("taken in");
+        file.run_id
+    }
+
+    /// Asks for work under a quota.
+    pub(super) async fn ask(&self, worker_id: i64, limit: usize, allowance: Allowance) -> Claim {
+        ask(&self.store, &self.clock, worker_id, limit, allowance).await
+    }
+
+    /// Batches that are due and nobody's.
+    pub(super) async fn claim(&self, worker_id: i64, limit: usize) -> Vec<ClaimedBatch> {
+        match self.ask(worker_id, limit, FREE).await {
+            Claim::Batches(batches) => batches,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
+        self.store.turn(&[settlement], None, &self.clock).await.map(|_| ())
+    }
+
+    /// Luma took all of it.
+    pub(super) async fn deliver(&self, batch: &ClaimedBatch) {
+        self.settle(delivered(batch)).await.expect("settled");
+    }
+}
+
+/// Who asks for how much.
+pub(super) const fn claims(worker_id: i64, limit: usize, allowance: Allowance) -> Claims<'static> {
+    Claims { account: ACCOUNT, worker_id, scope: Scope::All, limit, allowance, route: "POST /import" }
+}
+
+/// Asks for work, on any handle of the database.
+pub(super) async fn ask(
+    store: &Store,
+    clock: &Clock,
+    worker_id: i64,
+    limit: usize,
+    allowance: Allowance,
+) -> Claim {
+    store
+        .turn(&[], Some(&claims(worker_id, limit, allowance)), clock)
+        .await
+        .expect("asked")
+        .expect("an answer")
+}
+
+/// What an answer came to, with nothing besides.
+pub(super) fn settlement(
+    batch: &ClaimedBatch,
+    outcome: Outcome,
+    verdict: Option<&'static str>,
+) -> Settlement {
+    let (batch, status) = (batch.clone(), verdict.map(|_| 200));
+    Settlement { batch, outcome, status, verdict, detail: None, block: None, max_body: None, halt: None }
+}
+
+pub(super) fn delivered(batch: &ClaimedBatch) -> Settlement {
+    settlement(batch, Outcome::Delivered, Some("accepted"))
+}
+
+/// A passing fault, to be tried again after `wait`.
+pub(super) fn faulted(batch: &ClaimedBatch, due_at: Time) -> Settlement {
+    settlement(batch, Outcome::Again { due_at, costs_attempt: true }, Some("transient"))
+}
+
+pub(super) fn identity() -> WorkerIdentity {
+    WorkerIdentity { host: "here".to_owned(), pid: 1, birth: "1".to_owned() }
+}
+
+pub(super) fn key_hash(email: &str) -> i64 {
+    Address::parse(email).expect("an address").key_hash()
+}
+
+/// So many distinct people.
+pub(super) fn people(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| format!("p{number:04}@example.org")).collect()
+}
+
+pub(super) fn refs(people: &[String]) -> Vec<&str> {
+    people.iter().map(String::as_str).collect()
+}
+
+fn cells(row: &SqliteRow) -> Vec<String> {
+    let cell = |at| row.try_get_unchecked::<Option<String>, _>(at).expect("text or number");
+    (0..row.len()).map(|at| cell(at).unwrap_or_else(|| "NULL".to_owned())).collect()
+}
