@@ -15,6 +15,7 @@ use std::path::Path;
 use clap::Parser as _;
 use rusqlite::{Connection, OpenFlags};
 
+use support::args::Common;
 use support::child::{self, SandboxProcess};
 use support::ours::{self, BATCH, count};
 use support::table::{Line, ratio, table, thousands};
@@ -22,18 +23,11 @@ use support::{list, median, same, scratch};
 
 #[derive(clap::Parser)]
 struct Args {
-    /// Rows of the list.
-    #[arg(long, default_value_t = 1_000_000)]
-    rows: u32,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    common: Common,
     /// Requests under way at once. Without it, the product's default and twice that.
     #[arg(long)]
     in_flight: Option<u32>,
-    /// What cargo says to every benchmark.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 /// What was measured with so many requests under way.
@@ -52,19 +46,19 @@ fn main() -> anyhow::Result<()> {
     if let Some((role, args)) = child::role() {
         return play(&role, &args.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let args = Args::parse();
+    let Args { common, in_flight } = Args::parse();
     let dir = scratch()?;
-    list::write(&dir.path().join("members.csv"), args.rows)?;
-    let rows = count(args.rows.into());
-    println!("drain: {} rows, {BATCH} a request, rounds: {}", thousands(rows), args.rounds);
+    list::write(&dir.path().join("members.csv"), common.rows)?;
+    let rows = count(common.rows.into());
+    println!("drain: {} rows, {BATCH} a request, rounds: {}", thousands(rows), common.rounds);
 
     // What the floors start from: a list taken in, nothing sent.
     let taken = child::run("take", &[&dir.path().join("taken.db"), &dir.path().join("members.csv")])?;
     same("pending", taken.get("pending")?, rows)?;
 
     let mut all: Vec<Lines> =
-        args.in_flight.map_or_else(|| vec![4, 8], |one| vec![one]).into_iter().map(Lines::new).collect();
-    for _ in 0..args.rounds {
+        in_flight.map_or_else(|| vec![4, 8], |one| vec![one]).into_iter().map(Lines::new).collect();
+    for _ in 0..common.rounds {
         for lines in &mut all {
             round(dir.path(), lines, rows)?;
         }

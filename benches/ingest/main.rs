@@ -14,23 +14,11 @@ use std::path::Path;
 
 use clap::Parser as _;
 
+use support::args::Common;
 use support::child::{self, SandboxProcess};
 use support::ours::{self, count};
 use support::table::{Line, ratio, table, thousands};
 use support::{list, median, same, scratch};
-
-#[derive(clap::Parser)]
-struct Args {
-    /// Rows of the list.
-    #[arg(long, default_value_t = 1_000_000)]
-    rows: u32,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// What cargo says to every benchmark.
-    #[arg(long, hide = true)]
-    bench: bool,
-}
 
 /// The lines of the table.
 struct Lines {
@@ -43,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     if let Some((role, args)) = child::role() {
         return play(&role, &args.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let args = Args::parse();
+    let args = Common::parse();
     let dir = scratch()?;
     let bytes = list::write(&dir.path().join("members.csv"), args.rows)?;
     let (rows, mib) = (count(args.rows.into()), count(bytes) / f64::from(1 << 20));

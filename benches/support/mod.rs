@@ -2,6 +2,7 @@
 //!
 //! Nothing here asserts a time. What is wrong in kind (a count that is off) is an error.
 
+pub(crate) mod args;
 pub(crate) mod child;
 pub(crate) mod list;
 pub(crate) mod ours;

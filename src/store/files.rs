@@ -1,6 +1,8 @@
 //! Input files: which bytes were taken in, how far, and where the file is now.
 
+use super::runs::enter_run;
 use super::{NewRun, Result, Store, StoreError, error::ensure_rows, read, write_tx};
+use crate::domain::state::RunStatus;
 
 /// A file about to be taken in.
 #[derive(Clone, Debug)]
@@ -130,17 +132,7 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
             if known.is_none() {
-                let run_id: i64 = sqlx::query_scalar(
-                    "insert into runs (account, source, started_by, label, status, created_at)
-                     values ($1, $2, $3, $4, 'queued', $5) returning id",
-                )
-                .bind(run.account)
-                .bind(run.source.as_str())
-                .bind(run.trigger.as_str())
-                .bind(run.label)
-                .bind(run.now)
-                .fetch_one(&mut *tx)
-                .await?;
+                let run_id = enter_run!(tx, run, RunStatus::Queued);
                 sqlx::query(
                     "insert into input_files
                          (run_id, identity, sha256, size, name, path, extra_tags, shape, parts, state)

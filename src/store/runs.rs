@@ -127,23 +127,30 @@ macro_rules! run_columns {
     };
 }
 
+/// Enters a run on the open transaction; its number.
+macro_rules! enter_run {
+    ($tx:ident, $run:expr, $status:expr) => {
+        sqlx::query_scalar::<_, i64>(
+            "insert into runs (account, source, started_by, label, status, created_at)
+             values ($1, $2, $3, $4, $5, $6) returning id",
+        )
+        .bind($run.account)
+        .bind($run.source.as_str())
+        .bind($run.trigger.as_str())
+        .bind($run.label)
+        .bind($status.as_str())
+        .bind($run.now)
+        .fetch_one(&mut *$tx)
+        .await?
+    };
+}
+
+pub(super) use enter_run;
+
 impl Store {
     /// Begins a run whose rows come while it is sent; its number.
     pub async fn begin_running(&self, run: NewRun<'_>) -> Result<i64> {
-        let id = write_tx!(self, tx => {
-            sqlx::query_scalar(
-                "insert into runs (account, source, started_by, label, status, created_at)
-                 values ($1, $2, $3, $4, 'running', $5) returning id",
-            )
-            .bind(run.account)
-            .bind(run.source.as_str())
-            .bind(run.trigger.as_str())
-            .bind(run.label)
-            .bind(run.now)
-            .fetch_one(&mut *tx)
-            .await?
-        });
-        Ok(id)
+        Ok(write_tx!(self, tx => { enter_run!(tx, run, RunStatus::Running) }))
     }
 
     /// The run with this number, if there is one.

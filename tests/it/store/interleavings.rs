@@ -111,7 +111,7 @@ impl World {
                 }
             }
             Step::Answer { which, answers, worker } => {
-                self.answer(*which, answers, self.workers[*worker]).await
+                self.answer(*which, answers, self.workers[*worker]).await;
             }
             Step::Die { worker } => self.end(*worker, false).await,
             Step::Lapse { worker } => {
