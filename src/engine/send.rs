@@ -19,7 +19,13 @@ impl Engine {
         let addresses: Vec<&str> = batch.recipients.iter().map(|to| to.email.as_str()).collect();
         let body_bytes = body_bytes(&batch, &addresses);
         if batch.max_body.is_some_and(|max| body_bytes > max) && addresses.len() > 1 {
-            return Ok(unsent(batch));
+            // Larger than what Luma is known to take: halved without asking.
+            return Ok(unsent(batch, Outcome::Split));
+        }
+        let now = self.clock.now();
+        if now.since(batch.claimed_at) > self.settings.lease {
+            // This machine slept: others may hold the batch by now, and its place in the window is gone.
+            return Ok(unsent(batch, Outcome::Again { due_at: now, costs_attempt: false }));
         }
         let reply = tokio::select! {
             reply = self.client.import(&batch.tags, addresses.iter().copied()) => reply,
@@ -123,11 +129,11 @@ impl Engine {
     }
 }
 
-/// Larger than what Luma is known to take: halved without asking.
-fn unsent(batch: ClaimedBatch) -> Settlement {
+/// What becomes of a batch whose request does not leave.
+fn unsent(batch: ClaimedBatch, outcome: Outcome) -> Settlement {
     Settlement {
         batch,
-        outcome: Outcome::Split,
+        outcome,
         status: None,
         verdict: None,
         detail: None,

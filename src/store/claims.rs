@@ -32,6 +32,8 @@ pub struct ClaimedBatch {
     pub id: i64,
     /// The number of this claim: the attempt that stands for its request.
     pub claim_id: i64,
+    /// When it was claimed, and its request written down.
+    pub claimed_at: Time,
     /// Whose key it uses.
     pub account: String,
     /// The run its rows belong to.
@@ -270,6 +272,7 @@ macro_rules! claim_due {
                 batches.push($crate::store::ClaimedBatch {
                     id: batch.id,
                     claim_id,
+                    claimed_at: now,
                     account: claims.account.to_owned(),
                     run_id: batch.run_id,
                     attempts: u32::try_from(batch.attempts).unwrap_or(u32::MAX),
