@@ -236,6 +236,7 @@ pub(super) fn read_options(config: &Config) -> ReadOptions {
         }),
         delimiter: config.folder.delimiter,
         max_expanded: config.folder.max_expanded,
+        guests: config.folder.guests,
         ..ReadOptions::default()
     }
 }

@@ -12,6 +12,7 @@ use super::types::{
 };
 use super::values::{Wrong, duration_text, shown};
 use super::{Config, Origin};
+use crate::domain::guest::Guests;
 use crate::domain::tag::{TagBook, TagId};
 
 /// The shortest pause that does not keep a processor busy.
@@ -225,5 +226,10 @@ fn folder(reader: &mut Reader<'_>) -> Folder {
             &[(",", Some(b',')), (";", Some(b';')), ("tab", Some(b'\t')), ("|", Some(b'|'))],
         ),
         max_expanded: reader.size("folder.max_expanded", KIB),
+        guests: reader.choice(
+            "folder.guests",
+            ("registered", Guests::Registered),
+            &[("approved", Guests::Approved), ("all", Guests::All)],
+        ),
     }
 }

@@ -9,6 +9,7 @@ use config::ValueKind;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::domain::guest::Guests;
 
 const LUMA: &str = "[luma]\ndialect = \"beta-2021\"\napi_key = \"env:LUMA_API_KEY\"\n";
 
@@ -117,7 +118,7 @@ fn the_required_keys_alone_give_the_documented_defaults() {
         (config.folder.on_error, config.folder.encoding, config.folder.delimiter),
         (OnError::Skip, None, None)
     );
-    assert_eq!(config.folder.max_expanded, 2 << 30);
+    assert_eq!((config.folder.max_expanded, config.folder.guests), (2 << 30, Guests::Registered));
     assert_eq!((config.queue.poll, config.queue.max_rows), (seconds(1), 10_000));
     assert_eq!((config.worker.lease, config.shutdown.grace), (seconds(30), seconds(25)));
     assert_eq!(config.warnings, Vec::<String>::new());

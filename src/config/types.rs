@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::guest::Guests;
+
 /// `[database]`
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -109,6 +111,8 @@ pub struct Folder {
     pub delimiter: Option<u8>,
     /// Bytes that a compressed file may unpack to.
     pub max_expanded: u64,
+    /// Which guests are taken from a guest export of Luma.
+    pub guests: Guests,
 }
 
 /// What becomes of a file with invalid rows.

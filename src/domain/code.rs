@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::state::RowState;
+
 /// Why a row ended as it did. The text form is stored in the database and in result files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Code {
@@ -23,6 +25,8 @@ pub enum Code {
     CellTooLong,
     /// The row asks for an account that is not configured.
     AccountUnknown,
+    /// The guest declined or never answered: `approval_status` is not one that `folder.guests` takes.
+    GuestExcluded,
     /// The same person stands earlier in the same run.
     Duplicate,
     /// The ledger shows that nothing is left to send.
@@ -31,11 +35,13 @@ pub enum Code {
     ApiRejected,
     /// Every attempt met a passing fault.
     AttemptsExhausted,
+    /// A person canceled the run before the row was sent.
+    Canceled,
 }
 
 impl Code {
     /// Every code, in the order of the documented table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::EmailMissing,
         Self::EmailInvalid,
         Self::TagUnknown,
@@ -44,10 +50,12 @@ impl Code {
         Self::EncodingInvalid,
         Self::CellTooLong,
         Self::AccountUnknown,
+        Self::GuestExcluded,
         Self::Duplicate,
         Self::Unchanged,
         Self::ApiRejected,
         Self::AttemptsExhausted,
+        Self::Canceled,
     ];
 
     /// The stable text of the code.
@@ -62,11 +70,41 @@ impl Code {
             Self::EncodingInvalid => "encoding_invalid",
             Self::CellTooLong => "cell_too_long",
             Self::AccountUnknown => "account_unknown",
+            Self::GuestExcluded => "guest_excluded",
             Self::Duplicate => "duplicate",
             Self::Unchanged => "unchanged",
             Self::ApiRejected => "api_rejected",
             Self::AttemptsExhausted => "attempts_exhausted",
+            Self::Canceled => "canceled",
         }
+    }
+
+    /// The state of a row that is not sent because of something the reader saw: a mistake in it, or a
+    /// good reason to leave its person alone.
+    #[must_use]
+    pub const fn state_at_intake(self) -> RowState {
+        match self {
+            Self::GuestExcluded => RowState::Suppressed,
+            Self::EmailMissing
+            | Self::EmailInvalid
+            | Self::TagUnknown
+            | Self::RowRagged
+            | Self::RowMalformed
+            | Self::EncodingInvalid
+            | Self::CellTooLong
+            | Self::AccountUnknown
+            | Self::Duplicate
+            | Self::Unchanged
+            | Self::ApiRejected
+            | Self::AttemptsExhausted
+            | Self::Canceled => RowState::Invalid,
+        }
+    }
+
+    /// Whether the cells of such a row cannot be told apart.
+    #[must_use]
+    pub const fn is_about_the_whole_row(self) -> bool {
+        matches!(self, Self::RowRagged | Self::RowMalformed | Self::EncodingInvalid | Self::CellTooLong)
     }
 
     /// The code with this text, if there is one.

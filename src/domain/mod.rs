@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod code;
 pub mod email;
+pub mod guest;
 pub mod outcome;
 pub mod retry;
 pub mod state;

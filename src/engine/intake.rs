@@ -16,7 +16,7 @@ use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
 use super::{Engine, EngineError, Settings, Stop};
 use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
-use crate::domain::state::Trigger;
+use crate::domain::state::{RowState, Trigger};
 use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill, SpillWriter, parts_for};
 use crate::ingest::{Identity, Row, identity, modified, read_members};
@@ -341,8 +341,10 @@ fn read(
                 writer.push(address.key_hash(), row.line, member.tag_set, address.canonical(), &member.name)
             }
             Err(error) => {
-                invalid += 1;
-                first_invalid.get_or_insert_with(|| (row.line, error.reason.clone()));
+                if error.code.state_at_intake() == RowState::Invalid {
+                    invalid += 1;
+                    first_invalid.get_or_insert_with(|| (row.line, error.reason.clone()));
+                }
                 writer.push_bad(
                     row.line,
                     error.code,
@@ -366,6 +368,7 @@ fn read(
     if let Some(error) = failed {
         return Err(EngineError::io("put rows aside in", spill_dir)(error));
     }
+    shape.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(Survey { spill: writer.finish(), sets, shape: shape.to_string(), invalid, first_invalid })
 }
 

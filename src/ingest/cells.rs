@@ -89,6 +89,9 @@ fn past_quotes(record: &[u8], open: usize) -> usize {
     record.len()
 }
 
+/// Stands in our result files for a cell that its row does not have; a row that holds it is not mended yet.
+pub const MISSING: &str = "<missing>";
+
 /// Whether a spreadsheet would run a cell that begins so, or eat its first character.
 const fn is_risky(first: char) -> bool {
     matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\'')

@@ -78,6 +78,8 @@ pub struct Scan {
 #[derive(Debug)]
 pub struct Watch {
     inbox: PathBuf,
+    /// The folder above it, where files are dropped by mistake.
+    root: Option<PathBuf>,
     seen: HashMap<PathBuf, Seen>,
     named: HashSet<PathBuf>,
 }
@@ -100,7 +102,13 @@ impl Watch {
     /// A watch that has seen nothing yet.
     #[must_use]
     pub fn new(inbox: impl Into<PathBuf>) -> Self {
-        Self { inbox: inbox.into(), seen: HashMap::new(), named: HashSet::new() }
+        Self { inbox: inbox.into(), root: None, seen: HashMap::new(), named: HashSet::new() }
+    }
+
+    /// A watch over a drop folder, which also names files that lie beside the inbox.
+    #[must_use]
+    pub fn over(layout: &Layout) -> Self {
+        Self { root: Some(layout.root.clone()), ..Self::new(layout.inbox()) }
     }
 
     /// Looks once. A file is ready when its size and time of change have stood still for `settle` by our own
@@ -136,6 +144,15 @@ impl Watch {
                 }
             }
         }
+        for path in self.root.iter().filter_map(|root| fs::read_dir(root).ok()).flatten().flatten() {
+            let path = path.path();
+            if let Some(why) = misplaced(&path) {
+                if !self.named.contains(&path) {
+                    scan.ignored.push((path.clone(), why));
+                }
+                present.insert(path);
+            }
+        }
         // What has gone is forgotten: the same name may come again with something else in it.
         self.seen = seen;
         self.named = present;
@@ -145,9 +162,25 @@ impl Watch {
     }
 }
 
+/// Whether a name, in lower case, says that somebody still writes the file or hides it.
+fn is_unfinished(name: &str) -> bool {
+    name.starts_with('.') || name.starts_with("~$") || UNFINISHED.iter().any(|end| name.ends_with(end))
+}
+
+fn lower_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// Why a file beside the inbox is not taken; nothing for what belongs there.
+fn misplaced(path: &Path) -> Option<&'static str> {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir());
+    (is_file && !is_unfinished(&lower_name(path)))
+        .then_some("it lies beside the folder `members`; files are taken from there")
+}
+
 fn look(path: &Path) -> Entry {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    if name.starts_with('.') || name.starts_with("~$") || UNFINISHED.iter().any(|end| name.ends_with(end)) {
+    let name = lower_name(path);
+    if is_unfinished(&name) {
         return Entry::Unfinished;
     }
     let metadata = match fs::symlink_metadata(path) {
@@ -306,6 +339,21 @@ mod tests {
         assert_eq!(names(&ignored), ["f.xlsx", "link.csv", "old.csv"]);
         assert_eq!(watch.scan(at(1), SETTLE).expect("a scan").ignored, []);
         assert!(Watch::new(dir.path().join("missing")).scan(at(0), SETTLE).is_err());
+    }
+
+    #[test]
+    fn a_file_beside_the_inbox_is_named_once() {
+        let root = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(root.path());
+        layout.create().expect("folders");
+        for name in ["list.csv", ".lumasync.lock", "half.csv.part"] {
+            fs::write(root.path().join(name), "email\n").expect("written");
+        }
+        let mut watch = Watch::over(&layout);
+        let scan = watch.scan(at(0), Duration::ZERO).expect("a scan");
+        let ignored: Vec<PathBuf> = scan.ignored.into_iter().map(|(path, _)| path).collect();
+        assert_eq!((names(&ignored), scan.ready.len()), (vec!["list.csv".to_owned()], 0));
+        assert_eq!(watch.scan(at(1), SETTLE).expect("a scan").ignored, []);
     }
 
     #[test]

@@ -3,36 +3,36 @@
 use std::borrow::Cow;
 
 use super::cells::restore;
+use super::columns::{
+    EMAIL, EMAIL_ELSEWHERE, FIRST, LAST, NAME, OURS, STATUS, TAGS, is_known, is_like_email, is_like_tags,
+    plain,
+};
 use super::error::Fault;
 use crate::domain::email::Address;
 
-/// The columns our own result files add at the end.
-pub(crate) const OURS: [&str; 3] = ["_row", "_code", "_reason"];
-
-const EMAIL: &[&str] = &["email", "emailaddress", "mail"];
-const NAME: &[&str] = &["name", "fullname"];
-const FIRST: &[&str] = &["firstname"];
-const LAST: &[&str] = &["lastname"];
-const TAGS: &[&str] = &["tags", "tag"];
-
 const HEADER_EXCERPT: usize = 200;
+/// How many columns that are not read are named.
+const UNREAD_NAMED: usize = 8;
 
 /// The places of the columns we read, from 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mapping {
     pub(crate) header: Vec<String>,
     pub(crate) headerless: bool,
-    /// How many columns a row must have: those after the last name of the header may be missing.
+    /// How many columns a row must have: those after the last name of the header, and ours, may be missing.
     pub(crate) required: usize,
     pub(crate) email: usize,
     pub(crate) name: Option<usize>,
     pub(crate) first: Option<usize>,
     pub(crate) last: Option<usize>,
     pub(crate) tags: Option<usize>,
+    pub(crate) status: Option<usize>,
     /// The file is one of our own result files, whose cells are guarded against spreadsheets.
     pub(crate) ours: bool,
-    /// What was guessed.
+    /// What was guessed, and what is not read.
     pub(crate) notes: Vec<String>,
+    /// What a person should look at before they trust the outcome.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Mapping {
@@ -47,10 +47,26 @@ impl Mapping {
             Some(email) => {
                 let find = |names| find(&header, names);
                 let (name, tags) = (find(NAME), find(TAGS));
-                let (first, last) = (find(FIRST), find(LAST));
-                let required =
-                    header.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
-                Ok(Self { email, name, first, last, tags, ours, notes, required, header, headerless: false })
+                let (first, last, status) = (find(FIRST), find(LAST), find(STATUS));
+                let read = [Some(email), name, first, last, tags, status];
+                notes.extend(unread(&header, &read));
+                let warnings = if tags.is_none() { like_tags(&header, &read) } else { Vec::new() };
+                let is_named = |cell: &String| !cell.trim().is_empty() && !OURS.contains(&cell.trim());
+                let required = header.iter().rposition(is_named).map_or(0, |last| last + 1);
+                Ok(Self {
+                    header,
+                    headerless: false,
+                    required,
+                    email,
+                    name,
+                    first,
+                    last,
+                    tags,
+                    status,
+                    ours,
+                    notes,
+                    warnings,
+                })
             }
             None => Self::without_header(rows).ok_or_else(|| no_email(&header, rows)),
         }
@@ -81,20 +97,6 @@ impl Mapping {
     }
 }
 
-/// Whether a header cell has a name that means something to us.
-pub(crate) fn is_known(cell: &str) -> bool {
-    let plain = plain(cell);
-    [EMAIL, NAME, FIRST, LAST, TAGS].concat().contains(&plain.as_str()) || OURS.contains(&cell.trim())
-}
-
-/// A name without case, space, and the marks by which spellings differ.
-fn plain(cell: &str) -> String {
-    let dropped = |c: char| {
-        c.is_whitespace() || matches!(c, '_' | '-' | '"' | '\'' | '\u{feff}' | '\u{2011}' | '\u{200b}')
-    };
-    cell.chars().filter(|c| !dropped(*c)).flat_map(char::to_lowercase).collect()
-}
-
 /// The column with the best claim to one of `names`: spelt as the first of them, else the earliest name.
 fn find(header: &[String], names: &[&str]) -> Option<usize> {
     let exact = header.iter().position(|cell| Some(&cell.trim()) == names.first());
@@ -102,8 +104,11 @@ fn find(header: &[String], names: &[&str]) -> Option<usize> {
 }
 
 fn find_email(header: &[String], notes: &mut Vec<String>) -> Result<Option<usize>, Fault> {
-    let claims: Vec<usize> =
-        (0..header.len()).filter(|at| EMAIL.contains(&plain(&header[*at]).as_str())).collect();
+    let claims_to = |names: &[&str]| -> Vec<usize> {
+        (0..header.len()).filter(|at| names.contains(&plain(&header[*at]).as_str())).collect()
+    };
+    let common = claims_to(EMAIL);
+    let claims = if common.is_empty() { claims_to(EMAIL_ELSEWHERE) } else { common };
     let exact: Vec<usize> = claims.iter().copied().filter(|at| header[*at].trim() == "email").collect();
     let best = if exact.is_empty() { &claims } else { &exact };
     let Some((email, others)) = best.split_first().map(|(email, others)| (*email, others)) else {
@@ -138,23 +143,52 @@ fn address_columns(rows: &[Vec<String>]) -> Vec<usize> {
 }
 
 fn no_email(header: &[String], rows: &[Vec<String>]) -> Fault {
-    let close = |cell: &&String| {
-        let plain = plain(cell);
-        plain.chars().count() > 2 && EMAIL.iter().any(|name| strsim::osa_distance(name, &plain) <= 2)
-    };
     let holding = || match address_columns(rows.get(1..).filter(|rest| !rest.is_empty())?).as_slice() {
         [only] => header.get(*only),
         _ => None,
     };
-    let meant = header.iter().find(close).or_else(holding).map(|cell| excerpt(cell));
+    let meant = header.iter().find(|cell| is_like_email(cell)).or_else(holding).map(|cell| excerpt(cell));
     // A first line that holds an address is a person, not a header.
-    let shown = header.iter().map(|cell| if cell.contains('@') { "…@…" } else { cell.trim() });
+    let shown = header.iter().map(|cell| discreet(cell));
     let header: String = shown.collect::<Vec<_>>().join(", ").chars().take(HEADER_EXCERPT).collect();
     Fault::NoEmail { header, meant }
 }
 
 fn excerpt(cell: &str) -> String {
     cell.trim().chars().take(60).collect()
+}
+
+/// A header cell, unless it is somebody's address.
+fn discreet(cell: &str) -> String {
+    if cell.contains('@') { "…@…".to_owned() } else { excerpt(cell) }
+}
+
+/// The columns that mean nothing to us, each named once.
+fn unread(header: &[String], read: &[Option<usize>]) -> Option<String> {
+    let is_unread = |at: &usize| !read.contains(&Some(*at)) && !OURS.contains(&header[*at].trim());
+    let names: Vec<String> = (0..header.len())
+        .filter(is_unread)
+        .filter(|at| !header[*at].trim().is_empty())
+        .map(|at| format!("`{}`", discreet(&header[at])))
+        .collect();
+    let more = names.len().saturating_sub(UNREAD_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let first = names.iter().take(UNREAD_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| format!("not read: {first}{more}"))
+}
+
+/// Columns that may hold tags, where no column is called so: without a word their people would go untagged.
+fn like_tags(header: &[String], read: &[Option<usize>]) -> Vec<String> {
+    (0..header.len())
+        .filter(|at| !read.contains(&Some(*at)) && is_like_tags(&header[*at]))
+        .map(|at| {
+            format!(
+                "nobody is tagged by column {} (`{}`): did you mean `tags`? Rename it if it holds tags",
+                at + 1,
+                discreet(&header[at])
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -183,11 +217,56 @@ mod tests {
     }
 
     #[test]
+    fn exports_of_other_programs_and_languages_are_known() {
+        for (header, email, first, last) in [
+            ("Email Address,First Name,Last Name,MEMBER_RATING,TAGS", 0, 1, 2),
+            ("Order #,First Name,Last Name,Email,Attendee Status", 3, 1, 2),
+            ("Record ID,First Name,Last Name,Work Email,Email,Lifecycle Stage", 4, 1, 2),
+            ("Name,Given Name,Family Name,Group Membership,E-mail 1 - Type,E-mail 1 - Value", 5, 1, 2),
+            ("Mail Address,First Name,Surname", 0, 1, 2),
+            ("Vorname,Nachname,E-Mail-Adresse", 2, 0, 1),
+            ("Prénom,Nom,Adresse e-mail", 2, 0, 1),
+            ("Nombre,Apellidos,Correo electrónico", 2, 0, 1),
+        ] {
+            let mapping = map(&[header]).expect("mapped");
+            assert_eq!(
+                (mapping.email, mapping.first, mapping.last),
+                (email, Some(first), Some(last)),
+                "{header}"
+            );
+        }
+        assert!(map(&["Attendee Email,attendee_email"]).is_err(), "two with one claim");
+    }
+
+    #[test]
+    fn a_column_that_may_hold_tags_is_asked_about_where_none_is_called_so() {
+        for name in ["Labels", "Groups", "Segment", "Group Membership", "tasg", "Étiquettes"] {
+            let mapping = map(&[&format!("email,{name}")]).expect("mapped");
+            assert_eq!((mapping.tags, mapping.warnings.len()), (None, 1), "{name}");
+            assert!(mapping.warnings[0].contains(&format!("column 2 (`{name}`): did you mean `tags`?")));
+            assert!(map(&[&format!("email,tags,{name}")]).expect("mapped").warnings.is_empty(), "{name}");
+        }
+        assert!(map(&["email,phone,notes"]).expect("mapped").warnings.is_empty());
+    }
+
+    #[test]
+    fn columns_that_are_not_read_are_named_and_an_address_among_them_is_not() {
+        let many: Vec<String> = (1..=10).map(|at| format!("q{at}")).collect();
+        let mapping = map(&[&format!("email,bo@x.org,{}", many.join(","))]).expect("mapped");
+        assert_eq!(mapping.notes, ["not read: `…@…`, `q1`, `q2`, `q3`, `q4`, `q5`, `q6`, `q7` and 3 more"]);
+    }
+
+    #[test]
     fn lumas_exports_are_read_by_name_and_a_question_never_wins() {
         let guests = "api_id,name,first_name,last_name,email,phone_number,created_at,Email,Your name?";
         let mapping = map(&[guests]).expect("mapped");
         assert_eq!((mapping.email, mapping.name, mapping.tags), (4, Some(1), None));
-        assert_eq!(mapping.notes.len(), 1);
+        let notes = mapping.notes.join("; ");
+        assert!(
+            notes.contains("not read: `api_id`, `phone_number`, `created_at`, `Email`, `Your name?`"),
+            "{notes}"
+        );
+        assert_eq!((mapping.notes.len(), mapping.warnings.len()), (2, 0));
         assert_eq!(map(&["Email,name,email"]).expect("mapped").email, 2);
     }
 
@@ -206,7 +285,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(meant(&["id,emial"]).as_deref(), Some("emial"));
-        assert_eq!(meant(&["id,Correo", "1,a@x.org", "2,b@x.org"]).as_deref(), Some("Correo"));
+        assert_eq!(meant(&["id,Kontakt", "1,a@x.org", "2,b@x.org"]).as_deref(), Some("Kontakt"));
         assert_eq!(meant(&["id,phone"]), None);
         assert_eq!(meant(&["name,contact", "Ana,5"]), None);
     }

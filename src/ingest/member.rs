@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::cells::{Cells, restore};
+use super::cells::{Cells, MISSING, restore};
 use super::error::{Fault, FileError};
 use super::framing::{Flaw, Frame};
 use super::mapping::Mapping;
@@ -18,6 +18,7 @@ use super::reader::{Block, SUBSTITUTE};
 use super::table::{ReadOptions, Shape, Table, column_of, describe};
 use crate::domain::code::Code;
 use crate::domain::email::{Address, EmailError};
+use crate::domain::guest::Guests;
 use crate::domain::tag::{TagBook, TagSet, TagSets, UnknownTag};
 
 /// How many blocks wait between the threads.
@@ -112,6 +113,7 @@ struct Parser<'p> {
     mapping: Mapping,
     delimiter: u8,
     max_cell: usize,
+    guests: Guests,
     book: &'p TagBook,
     extra: &'p TagSet,
     sets: &'p mut TagSets,
@@ -141,6 +143,7 @@ impl<'p> Parser<'p> {
             mapping: table.mapping.clone(),
             delimiter: table.delimiter(),
             max_cell: options.max_cell,
+            guests: options.guests,
             book,
             extra,
             sets,
@@ -165,6 +168,7 @@ impl<'p> Parser<'p> {
             return Err(Trouble { code: code_of(flaw), reason: describe(flaw).to_owned(), at });
         }
         self.check_width(record)?;
+        self.check_guest(record)?;
         let address = self.address(record)?;
         let name = self.name(record)?;
         let tag_set = self.tag_set(record)?;
@@ -174,6 +178,13 @@ impl<'p> Parser<'p> {
     /// More columns than the header are fine as long as they are empty.
     fn check_width(&self, record: &str) -> Result<(), Trouble> {
         let (found, expected) = (self.cells.len(), self.mapping.header.len());
+        if self.mapping.ours {
+            let missing = (0..found).find(|at| self.cells.raw(record, *at).trim() == MISSING);
+            if let Some(column) = missing {
+                let said = format!("still says `{MISSING}`: fill it in or empty it");
+                return Err(self.trouble(Code::RowRagged, column, &said));
+            }
+        }
         if found == expected {
             return Ok(());
         }
@@ -185,6 +196,19 @@ impl<'p> Parser<'p> {
         let whose = if self.mapping.headerless { "the first line" } else { "the header" };
         let reason = format!("the row has {found} columns and {whose} {expected}");
         Err(Trouble { code: Code::RowRagged, reason, at })
+    }
+
+    /// Who declined is left alone, however well the row is written.
+    fn check_guest(&self, record: &str) -> Result<(), Trouble> {
+        let Some(column) = self.mapping.status else { return Ok(()) };
+        let status = self.cells.text(record, column);
+        let status = self.guarded(&status).trim();
+        if self.guests.take(status) {
+            return Ok(());
+        }
+        let status: String = status.chars().take(40).collect();
+        let said = format!("says `{status}`; `folder.guests` says who is taken");
+        Err(self.trouble(Code::GuestExcluded, column, &said))
     }
 
     fn address<'r>(&self, record: &'r str) -> Result<Address<'r>, Trouble> {
@@ -255,11 +279,11 @@ impl<'p> Parser<'p> {
         Ok(number)
     }
 
-    /// Commas separate too, where the cell makes no sense otherwise: exports differ.
+    /// Commas separate too and quotes mean nothing, where the cell makes no sense otherwise: exports differ.
     fn resolve(&self, cell: &str) -> Result<TagSet, UnknownTag> {
         let found = self.book.resolve_cell(cell);
-        if found.is_err() && cell.contains(',') {
-            self.book.resolve_cell(&cell.replace(',', ";"))
+        if found.is_err() && cell.contains([',', '"']) {
+            self.book.resolve_cell(&cell.replace(',', ";").replace('"', ""))
         } else {
             found
         }

@@ -4,6 +4,7 @@
 //! holds can stop the rows around it. Knows no database, no network, no configuration and no runtime.
 
 mod cells;
+mod columns;
 mod encoding;
 mod error;
 pub mod folder;
@@ -17,7 +18,7 @@ mod sniff;
 pub mod spill;
 mod table;
 
-pub use cells::neutralise;
+pub use cells::{MISSING, neutralise};
 pub use encoding::Encoding;
 pub use error::{Fault, FileError};
 pub use member::{MemberRow, Row, RowError, read_members};

@@ -39,7 +39,6 @@ pub(crate) struct Reader {
     carry: Vec<u8>,
     ended: bool,
     pub(crate) sample: Sample,
-    pub(crate) note: Option<String>,
 }
 
 impl Reader {
@@ -63,7 +62,6 @@ impl Reader {
             carry,
             ended,
             sample: sniffed.sample,
-            note: sniffed.note,
         })
     }
 

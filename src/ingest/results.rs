@@ -1,17 +1,18 @@
 //! The files that say what became of each row, in the shape of the file it came from.
 //!
 //! A rejects file can be mended and dropped back in as it is: our three columns are ignored by the reader,
-//! and the guard before cells that a spreadsheet would run as formulas comes off again.
+//! and the guard before cells that a spreadsheet would run as formulas comes off again. A row that was
+//! refused is refused again until somebody mends it: a rejects file never makes it whole by its shape.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::iter::Peekable;
 use std::path::Path;
 
-use super::cells::{Cells, neutralise, restore};
+use super::cells::{Cells, MISSING, neutralise, restore};
+use super::columns::OURS;
 use super::error::FileError;
 use super::framing::{Flaw, Frame};
-use super::mapping::OURS;
 use super::reader::SUBSTITUTE;
 use super::table::{ReadOptions, Table};
 
@@ -131,8 +132,9 @@ impl Layout {
         Self { header, kept, width, required, delimiter: table.delimiter(), ours, cells: Cells::default() }
     }
 
-    /// The source's cells of a record; a record that does not fit the header stands whole in the first one.
-    fn cells(&mut self, text: &str, frame: &Frame) -> Vec<String> {
+    /// The source's cells of a record, and those for which the header has no column. Cells that the record
+    /// does not have are marked; a record that cannot be taken apart stands whole in the first column.
+    fn cells(&mut self, text: &str, frame: &Frame) -> (Vec<String>, Vec<String>) {
         let substituted: Cow<'_, str> = match frame.flaw {
             // A person must see that something is missing, and the reader when the file comes back.
             Some((Flaw::Nul | Flaw::Encoding, _)) => text.replace(SUBSTITUTE, "\u{fffd}").into(),
@@ -140,20 +142,20 @@ impl Layout {
         };
         self.cells.split(&substituted, frame.quoted, self.delimiter);
         let split = matches!(frame.flaw, None | Some((Flaw::Nul | Flaw::Encoding, _)));
-        let fits = split && self.cells.len() >= self.required && self.surplus_is_empty(&substituted);
-        if fits {
-            return self.kept.iter().map(|at| self.cell(&substituted, *at)).collect();
+        if split {
+            let kept = self.kept.iter().map(|at| self.cell(&substituted, *at)).collect();
+            let surplus = (self.width..self.cells.len()).map(|at| self.cell(&substituted, at)).collect();
+            return (kept, surplus);
         }
         let raw: String = substituted.chars().take(RAW_KEPT).collect();
         let rest = std::iter::repeat_n(String::new(), self.kept.len().saturating_sub(1));
-        std::iter::once(neutralise(&raw).into_owned()).chain(rest).collect()
-    }
-
-    fn surplus_is_empty(&self, record: &str) -> bool {
-        (self.width..self.cells.len()).all(|at| self.cells.raw(record, at).trim().is_empty())
+        (std::iter::once(neutralise(&raw).into_owned()).chain(rest).collect(), Vec::new())
     }
 
     fn cell(&self, record: &str, at: usize) -> String {
+        if at >= self.cells.len() && at < self.required {
+            return MISSING.to_owned();
+        }
         let text = self.cells.text(record, at);
         neutralise(if self.ours { restore(&text) } else { &text }).into_owned()
     }
@@ -167,7 +169,9 @@ struct Output<'w> {
 
 impl<'w> Output<'w> {
     fn open(target: Option<&'w mut dyn Write>, layout: &Layout) -> Result<Self, ResultsError> {
-        let open = |target| csv::WriterBuilder::new().delimiter(layout.delimiter).from_writer(target);
+        // A row of too many cells has them all, those without a column behind ours.
+        let open =
+            |target| csv::WriterBuilder::new().delimiter(layout.delimiter).flexible(true).from_writer(target);
         let mut writer = target.map(open);
         if let Some(writer) = &mut writer {
             writer.write_record(layout.header.iter().map(String::as_str).chain(OURS))?;
@@ -183,14 +187,12 @@ impl<'w> Output<'w> {
         outcome: &Outcome,
     ) -> Result<(), ResultsError> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        let cells = layout.cells(text, frame);
+        let (cells, surplus) = layout.cells(text, frame);
         let line = frame.line.to_string();
         let reason = neutralise(&outcome.reason);
-        writer.write_record(cells.iter().map(String::as_str).chain([
-            line.as_str(),
-            &outcome.code,
-            &reason,
-        ]))?;
+        let told = [line.as_str(), &outcome.code, &reason];
+        let cells = cells.iter().map(String::as_str).chain(told);
+        writer.write_record(cells.chain(surplus.iter().map(String::as_str)))?;
         self.count += 1;
         Ok(())
     }
@@ -264,14 +266,33 @@ mod tests {
     }
 
     #[test]
-    fn records_that_do_not_fit_stand_whole_in_the_first_column_and_stay_refused() {
-        let text = b"email,name\na@x.org,\"Ana\" B\nb@x.org,B,C\nc@x.org,Jos\xff\xc3\xa9\n";
-        let (_, bad) = results(text, &[(2, false), (3, false), (4, false)]).expect("written");
+    fn records_that_do_not_fit_keep_their_cells_in_place_and_stay_refused() {
+        let text = b"email,name,tags\na@x.org,\"Ana\" B,\nb@x.org,Berg,Bo,vip,=1\nc@x.org,Jos\xff\xc3\xa9,\nd@x.org\n";
+        let (_, bad) = results(text, &[2, 3, 4, 5].map(|line| (line, false))).expect("written");
         let lines: Vec<_> = bad.lines().collect();
-        assert!(lines[1].starts_with("\"a@x.org,\"\"Ana\"\" B\",,2,"), "{bad}");
-        assert!(lines[2].starts_with("\"b@x.org,B,C\",,3,"), "{bad}");
-        assert!(lines[3].starts_with("c@x.org,Jos\u{fffd}é,4,"), "{bad}");
+        assert_eq!(lines[1], "\"a@x.org,\"\"Ana\"\" B,\",,,2,email_invalid,'=because");
+        assert_eq!(lines[2], "b@x.org,Berg,Bo,3,email_invalid,'=because,vip,'=1");
+        assert_eq!(lines[3], "c@x.org,Jos\u{fffd}é,,4,email_invalid,'=because");
+        assert_eq!(lines[4], "d@x.org,<missing>,<missing>,5,email_invalid,'=because");
         assert!(members(bad.as_bytes()).iter().all(|(_, member)| member.is_none()), "{bad}");
+        let (_, twice) = results(bad.as_bytes(), &[2, 3, 4, 5].map(|line| (line, false))).expect("written");
+        let second: Vec<_> = twice.lines().skip(1).map(|line| line.rsplit_once("email_invalid")).collect();
+        let first: Vec<_> = bad.lines().skip(1).map(|line| line.rsplit_once("email_invalid")).collect();
+        assert_eq!(second, first, "a row that nobody mended does not change");
+    }
+
+    #[test]
+    fn ragged_records_are_mended_where_their_cells_stand() {
+        let text = b"name,email\nAna,a@x.org,x\nBo\n";
+        let (_, bad) = results(text, &[(2, false), (3, false)]).expect("written");
+        let mended = bad.replace(",'=because,x", ",'=because,").replace("<missing>", "b@x.org");
+        let read: Vec<_> = members(mended.as_bytes()).into_iter().filter_map(|(_, member)| member).collect();
+        let person = |email: &str, name: &str| (email.to_owned(), name.to_owned());
+        assert_eq!(read, [person("a@x.org", "Ana"), person("b@x.org", "Bo")], "{mended}");
+        for text in [&b"email\na@x.org,x\n\"b@x.org\" y\n"[..], b"email,name\na@x.org\n\"b@x.org\" y\n"] {
+            let (_, bad) = results(text, &[(2, false), (3, false)]).expect("written");
+            assert!(members(bad.as_bytes()).iter().all(|(_, member)| member.is_none()), "{bad}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What the first part of a file gives away: that it is no CSV at all, its line ends, its delimiter.
 
 use super::cells::Cells;
+use super::columns;
 use super::error::Fault;
 use super::framing::{Flaw, Framer, Marks};
-use super::mapping;
 use crate::domain::email::Address;
 
 /// The delimiters looked for, the likeliest first.
@@ -30,7 +30,6 @@ pub(crate) struct Sniffed {
     pub(crate) skip: usize,
     /// The line after it.
     pub(crate) first_line: u64,
-    pub(crate) note: Option<String>,
 }
 
 /// Looks at the start of a text; a delimiter that is given is believed.
@@ -40,13 +39,11 @@ pub(crate) fn sniff(head: &[u8], last: bool, given: Option<u8>) -> Sniffed {
     let text = &head[skip..];
     let first_line = if skip > 0 { 2 } else { 1 };
     let sampled = |delimiter| sample(text, last, first_line, Marks { delimiter, line_end });
-    let (delimiter, sample, note) = if let Some(delimiter) = given.or(named) {
-        (delimiter, sampled(delimiter), None)
-    } else {
-        let (delimiter, sample) = best(DELIMITERS.map(|delimiter| (delimiter, sampled(delimiter))));
-        (delimiter, sample, Some(format!("the delimiter is taken to be {}", delimiter_name(delimiter))))
+    let (delimiter, sample) = match given.or(named) {
+        Some(delimiter) => (delimiter, sampled(delimiter)),
+        None => best(DELIMITERS.map(|delimiter| (delimiter, sampled(delimiter)))),
     };
-    Sniffed { marks: Marks { delimiter, line_end }, sample, skip, first_line, note }
+    Sniffed { marks: Marks { delimiter, line_end }, sample, skip, first_line }
 }
 
 /// A delimiter as people say it.
@@ -63,7 +60,7 @@ fn best(candidates: [(u8, Sample); 4]) -> (u8, Sample) {
 /// Names that are known beat regular rows, and regular rows beat many columns.
 fn score(sample: &Sample) -> (usize, usize, usize) {
     let Some(first) = sample.rows.first() else { return (0, 0, 0) };
-    let known = |cell: &&String| mapping::is_known(cell) || Address::parse(cell).is_ok();
+    let known = |cell: &&String| columns::is_known(cell) || Address::parse(cell).is_ok();
     let regular = sample.rows.iter().filter(|row| row.len() == first.len()).count();
     let regular = if first.len() > 1 { regular } else { 0 };
     (first.iter().filter(known).count(), regular, first.len())

@@ -10,6 +10,7 @@ use super::mapping::Mapping;
 use super::open::Compression;
 use super::reader::{Block, Reader};
 use super::sniff::delimiter_name;
+use crate::domain::guest::Guests;
 
 const HEADER_TOO_LONG: &str = "the first line has no end within 2 MiB";
 
@@ -24,11 +25,19 @@ pub struct ReadOptions {
     pub max_expanded: u64,
     /// The most bytes a cell that we read may hold.
     pub max_cell: usize,
+    /// Which guests are taken from a guest export of Luma.
+    pub guests: Guests,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { encoding: None, delimiter: None, max_expanded: 16 << 30, max_cell: 64 << 10 }
+        Self {
+            encoding: None,
+            delimiter: None,
+            max_expanded: 16 << 30,
+            max_cell: 64 << 10,
+            guests: Guests::default(),
+        }
     }
 }
 
@@ -45,8 +54,10 @@ pub struct Shape {
     pub header: Vec<String>,
     /// Whether the first line is already a row.
     pub headerless: bool,
-    /// What was guessed, in words.
+    /// What was guessed and what is not read, in words.
     pub notes: Vec<String>,
+    /// What a person should look at before they trust the outcome.
+    pub warnings: Vec<String>,
 }
 
 impl fmt::Display for Shape {
@@ -62,7 +73,8 @@ impl fmt::Display for Shape {
             self.encoding,
             delimiter_name(self.delimiter),
             self.header.len()
-        )
+        )?;
+        self.notes.iter().chain(&self.warnings).try_for_each(|said| write!(f, "; {said}"))
     }
 }
 
@@ -113,17 +125,15 @@ impl Table {
 
     /// How the file turned out; its encoding is certain once all of it is read.
     pub(crate) fn shape(&self) -> Shape {
-        let Mapping { header, headerless, notes, .. } = self.mapping.clone();
-        let encoding = self.reader.encoding();
-        let guessed =
-            (encoding == Encoding::Windows1252).then(|| format!("the encoding is read as {encoding}"));
+        let Mapping { header, headerless, notes, warnings, .. } = self.mapping.clone();
         Shape {
             compression: self.reader.compression(),
-            encoding,
+            encoding: self.reader.encoding(),
             delimiter: self.delimiter(),
             header,
             headerless,
-            notes: self.reader.note.iter().cloned().chain(guessed).chain(notes).collect(),
+            notes,
+            warnings,
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct PendingRow<'a> {
     pub batch: usize,
 }
 
-/// A row we refused.
+/// A row that ends at intake: invalid, or of a person who is to be left alone.
 #[derive(Clone, Debug)]
 pub struct BadInput<'a> {
     /// What stood where the address should be.
@@ -174,7 +174,12 @@ impl Store {
             for rows in shapes(intake.invalid) {
                 let mut query = sqlx::query(AssertSqlSafe(invalid_sql(rows.len())));
                 for row in rows {
-                    query = query.bind(row.email).bind(row.line).bind(row.code.as_str()).bind(row.reason);
+                    query = query
+                        .bind(row.code.state_at_intake().as_str())
+                        .bind(row.email)
+                        .bind(row.line)
+                        .bind(row.code.as_str())
+                        .bind(row.reason);
                 }
                 let query = query.bind(intake.run_id).bind(intake.now);
                 query.execute(&mut *tx).await?;
@@ -262,9 +267,9 @@ fn invalid_sql(rows: usize) -> String {
     values_sql(
         "insert or rollback into member_queue
              (account, run_id, created_at, settled_at, state, email, line, code, reason)
-         select r.account, r.id, r.created_at, $now, 'invalid', v.column1, v.column2, v.column3, v.column4
+         select r.account, r.id, r.created_at, $now, v.column1, v.column2, v.column3, v.column4, v.column5
            from (values ",
-        4,
+        5,
         rows,
         ") v join runs r on r.id = $run",
     )
