@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Row as _, SqlitePool};
 
 use super::{Pools, Result, Store, StoreError};
+use crate::clock::Clock;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -16,6 +17,8 @@ const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 const READERS: u32 = 4;
 /// Somebody else's migration is over well within so many tries, each of which waits for the lock.
 const MIGRATION_TRIES: u32 = 10;
+const OPENING_TRIES: u32 = 10;
+const OPENING_PAUSE: Duration = Duration::from_millis(20);
 /// KiB of page cache a connection. Rows are written in the order of their index, so little is enough.
 const WRITER_CACHE: u32 = 16_384;
 const READER_CACHE: u32 = 2_048;
@@ -35,19 +38,11 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .row_buffer_size(512);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_with(
-                options
-                    .clone()
-                    .pragma("cache_size", format!("-{WRITER_CACHE}"))
-                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string()),
-            )
-            .await
-            .map_err(opened)?;
+        let tuned = options
+            .clone()
+            .pragma("cache_size", format!("-{WRITER_CACHE}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
+        let writer = open_writer(&tuned).await.map_err(opened)?;
         restrict_permissions(path);
         check_settings(&writer).await?;
         migrate(&writer).await?;
@@ -75,6 +70,28 @@ impl Store {
     pub fn schema_version() -> i64 {
         SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
     }
+}
+
+/// Who turns a new database to its write-ahead log while another does so too is refused at once, whatever
+/// the timeout: it is over in a moment.
+async fn open_writer(options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let pool = || {
+        SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+    };
+    for _ in 1..OPENING_TRIES {
+        match pool().await.map_err(StoreError::from) {
+            Err(error) if error.is_passing() => Clock::system().sleep(OPENING_PAUSE).await,
+            Err(StoreError::Database(error)) => return Err(error),
+            Err(_) => break,
+            Ok(pool) => return Ok(pool),
+        }
+    }
+    pool().await
 }
 
 /// The file holds addresses: nobody else reads it. Best effort, since some file systems cannot.
