@@ -120,7 +120,6 @@ fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         queue_rows: 10_000,
         queue_poll: Duration::from_secs(1),
         lease: Duration::from_secs(30),
-        grace: Duration::from_secs(25),
         tags: TagBook::new(tags.context("no tag id")?),
         read: ReadOptions::default(),
         refuse_files: false,

@@ -1,10 +1,12 @@
 //! What can be typed: commands and flags, with the words of `--help`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::sandbox::{FaultError, Faults};
 use crate::telemetry::Format;
 
 /// Keeps a Luma audience in step with your own member lists.
@@ -24,8 +26,8 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "LUMASYNC_CONFIG")]
     pub(super) config: Option<PathBuf>,
     /// Override one key of the configuration, for example `--set batch.max_rows=100`
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
-    pub(super) set: Vec<String>,
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = parse_set)]
+    pub(super) set: Vec<(String, String)>,
     /// How logs are written
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(super) log_format: Format,
@@ -102,7 +104,7 @@ pub(super) struct SandboxChoice {
     #[arg(long)]
     pub(super) sandbox: bool,
     /// Let the built-in Luma fail, for example `500@5%,reset-after@3`
-    #[arg(long, value_name = "SPEC", requires = "sandbox")]
+    #[arg(long, value_name = "SPEC", requires = "sandbox", value_parser = parse_faults)]
     pub(super) fault: Option<String>,
 }
 
@@ -136,6 +138,11 @@ pub(super) enum RunsCommand {
     },
     /// One run: counts, and errors grouped by cause with first lines
     Show {
+        /// Its number
+        id: i64,
+    },
+    /// Give up what is left of a run: rows that wait are not sent, those in a request end as it does
+    Cancel {
         /// Its number
         id: i64,
     },
@@ -181,8 +188,8 @@ pub(super) enum DbCommand {
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
     /// Where to listen; only this machine's own addresses are allowed
-    #[arg(long, default_value = "127.0.0.1:8765", value_name = "ADDRESS")]
-    pub(super) listen: std::net::SocketAddr,
+    #[arg(long, default_value = "127.0.0.1:8765", value_name = "ADDRESS", value_parser = parse_loopback)]
+    pub(super) listen: SocketAddr,
     /// The key it asks for
     #[arg(long, default_value = "sandbox-key")]
     pub(super) key: String,
@@ -199,7 +206,7 @@ pub(super) struct SandboxArgs {
     #[arg(long)]
     pub(super) no_limit: bool,
     /// How it fails, for example `429@10,500@5%,reset-after@3,slow=2s,html,reject=bad@example.org`
-    #[arg(long, value_name = "SPEC")]
+    #[arg(long, value_name = "SPEC", value_parser = parse_faults)]
     pub(super) fault: Vec<String>,
     /// The only tag ids it knows; any other is refused [default: every id is known]
     #[arg(long = "tag", value_name = "ID")]
@@ -222,6 +229,26 @@ pub(super) enum MalformedChoice {
     Drop,
     /// Refuses the request and names them.
     Reject,
+}
+
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("there is no `=` between key and value")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Read again where they are used: several of them count as one list.
+fn parse_faults(text: &str) -> Result<String, FaultError> {
+    text.parse::<Faults>().map(|_| text.to_owned())
+}
+
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "it is no `ADDRESS:PORT`, as `127.0.0.1:8765` is")?;
+    if address.ip().to_canonical().is_loopback() {
+        Ok(address)
+    } else {
+        Err("other machines could reach it, and the sandbox listens on this machine's own addresses only"
+            .into())
+    }
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {

@@ -63,7 +63,7 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
 }
 
 fn problems(global: &Global, error: &anyhow::Error) -> anyhow::Result<Exit> {
-    let problems = match Config::load(&sources(global, Need::Luma)?) {
+    let problems = match Config::load(&sources(global, Need::Luma)) {
         Ok(_) => Vec::new(),
         Err(error) => error
             .problems
@@ -79,6 +79,12 @@ fn problems(global: &Global, error: &anyhow::Error) -> anyhow::Result<Exit> {
 
 async fn database(config: &Config) -> Finding {
     let path = config.database.path.display();
+    if !config.database.path.exists() {
+        return Finding::ok(
+            "database",
+            format!("`{path}` is not there yet; the first `sync` or `run` makes it"),
+        );
+    }
     match open_store(config).await {
         Ok(store) => {
             store.close().await;

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::args::{Global, SandboxChoice};
 use super::out;
+use super::place::{SANDBOX_DATABASE, program, this_command_on};
 use crate::clock::Clock;
 use crate::config::{self, Config, Sources};
 use crate::domain::batch::BatchLimits;
@@ -30,7 +31,7 @@ pub(super) enum Need {
 
 /// Reads the configuration; its warnings go to stderr.
 pub(super) fn load(global: &Global, need: Need) -> anyhow::Result<Config> {
-    let config = Config::load(&sources(global, need)?)?;
+    let config = Config::load(&sources(global, need))?;
     for warning in &config.warnings {
         out::talk(&format!("warning: {warning}"));
     }
@@ -38,16 +39,13 @@ pub(super) fn load(global: &Global, need: Need) -> anyhow::Result<Config> {
 }
 
 /// Where the configuration is read from.
-pub(super) fn sources(global: &Global, need: Need) -> anyhow::Result<Sources> {
+pub(super) fn sources(global: &Global, need: Need) -> Sources {
     let mut sources = Sources::from_process();
     sources.file.clone_from(&global.config);
     sources.luma_required = need == Need::Luma;
     sources.quickstart = need == Need::Sandbox;
-    for set in &global.set {
-        let (key, value) = set.split_once('=').with_context(|| format!("`--set {set}` has no `=`"))?;
-        sources.overrides.push((key.trim().to_owned(), value.trim().to_owned()));
-    }
-    Ok(sources)
+    sources.overrides.clone_from(&global.set);
+    sources
 }
 
 /// Opens the database of the configuration.
@@ -68,15 +66,24 @@ pub(super) struct Workshop {
     pub(super) sandbox: Option<Sandbox>,
     /// The key is used elsewhere than it was so far.
     pub(super) is_new_origin: bool,
+    /// How lumasync is called so that it finds the same database.
+    pub(super) program: String,
+}
+
+/// What a workshop is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// To run until it is told to stop.
+    Service,
+    /// One pass over everything.
+    Everything,
+    /// One pass over files that were named; the drop folder is not looked at.
+    Files,
 }
 
 impl Workshop {
     /// Builds everything for `run` (a service) or `sync`.
-    pub(super) async fn open(
-        global: &Global,
-        choice: &SandboxChoice,
-        is_service: bool,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(global: &Global, choice: &SandboxChoice, task: Task) -> anyhow::Result<Self> {
         let need = if choice.sandbox { Need::Sandbox } else { Need::Luma };
         let mut config = load(global, need)?;
         let clock = Clock::system();
@@ -84,24 +91,16 @@ impl Workshop {
             if choice.sandbox { Some(start_sandbox(&mut config, choice, &clock).await?) } else { None };
         let store = open_store(&config).await?;
         let origin = origin(&config, choice.sandbox);
-        let is_new_origin = check_origin(&store, &origin, choice.sandbox).await?;
+        let is_new_origin =
+            check_origin(&store, &origin, choice.sandbox, || instead(&config, choice, task)).await?;
         let client = client(&config, &clock)?;
         let per_second = std::num::NonZeroU32::new(config.luma.rate_limit.per_second);
         let throttle = Throttle::new(per_second.unwrap_or(std::num::NonZeroU32::MIN));
-        let settings = settings(&config, origin, is_service);
+        let settings = settings(&config, origin, task == Task::Service);
         let seed = clock.now().as_micros().unsigned_abs();
         let engine = Engine::start(store.clone(), client, clock.clone(), settings, throttle, seed).await?;
-        Ok(Self { engine, store, config, clock, sandbox, is_new_origin })
-    }
-
-    /// How the program is called so that it finds the same database.
-    pub(super) fn command(&self) -> String {
-        match self.config.origin {
-            config::Origin::Quickstart => {
-                format!("lumasync --set database.url=sqlite://{}", self.config.database.path.display())
-            }
-            config::Origin::Defaults | config::Origin::File(_) => "lumasync".to_owned(),
-        }
+        let program = program(global, &config);
+        Ok(Self { engine, store, config, clock, sandbox, is_new_origin, program })
     }
 
     /// Lets everything go, in order.
@@ -130,9 +129,14 @@ fn origin(config: &Config, is_rehearsal: bool) -> String {
 
 /// Keeps rehearsals and real work apart, before a row is read: what the built-in Luma took is
 /// delivered to nobody. Whether the key is used elsewhere than it was so far.
-async fn check_origin(store: &Store, origin: &str, is_rehearsal: bool) -> anyhow::Result<bool> {
+async fn check_origin(
+    store: &Store,
+    origin: &str,
+    is_rehearsal: bool,
+    instead: impl Fn() -> String,
+) -> anyhow::Result<bool> {
     let known = store.account(MAIN_ACCOUNT).await?.and_then(|account| account.origin);
-    let mixed = |what| Err(EngineError::Mixed(what).into());
+    let mixed = |what| Err(EngineError::Mixed { what, instead: instead() }.into());
     match known.as_deref() {
         Some(REHEARSAL) if !is_rehearsal => {
             mixed("this database is the record of a rehearsal with `--sandbox`")
@@ -149,6 +153,23 @@ async fn check_origin(store: &Store, origin: &str, is_rehearsal: bool) -> anyhow
         }
         known => Ok(known.is_some_and(|known| known != origin)),
     }
+}
+
+/// The command that was typed, with a database of its own; and in a rehearsal with a drop folder of its
+/// own too, or real files would be taken away by it.
+fn instead(config: &Config, choice: &SandboxChoice, task: Task) -> String {
+    let (name, other) = if choice.sandbox {
+        (SANDBOX_DATABASE, "lumasync-rehearsal.db")
+    } else {
+        ("lumasync.db", "lumasync-real.db")
+    };
+    let path = &config.database.path;
+    let is_same = path.file_name().is_some_and(|own| own == name);
+    let database = path.with_file_name(if is_same { other } else { name });
+    let folder = config.folder.path.as_ref().filter(|_| choice.sandbox && task != Task::Files);
+    let settings: Vec<String> =
+        folder.map(|folder| format!("folder.path={}-sandbox", folder.display())).into_iter().collect();
+    this_command_on(&database, &settings)
 }
 
 /// A client for the configured key.
@@ -206,18 +227,19 @@ pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Set
         queue_rows: config.queue.max_rows,
         queue_poll: config.queue.poll,
         lease: config.worker.lease,
-        grace: config.shutdown.grace,
         tags: config.tags.clone(),
         read: read_options(config),
         refuse_files: config.folder.on_error == config::OnError::Refuse,
         spill_dir: database_dir.map_or_else(|| PathBuf::from("."), Path::to_owned),
-        folder: config.folder.path.as_ref().map(|root| FolderSettings {
-            root: root.clone(),
-            settle: config.folder.settle,
-            poll: config.folder.poll,
-        }),
+        folder: folder_settings(config),
         is_service,
     }
+}
+
+/// The drop folder of the configuration, if there is one.
+pub(super) fn folder_settings(config: &Config) -> Option<FolderSettings> {
+    let root = config.folder.path.clone()?;
+    Some(FolderSettings { root, settle: config.folder.settle, poll: config.folder.poll })
 }
 
 /// Two clocks never tick alike: that much the window is stretched.

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::luma::ClientError;
 use crate::store::StoreError;
+use crate::telemetry::TelemetryError;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,9 @@ impl Exit {
             if cause.is::<ConfigError>() || cause.is::<ClientError>() {
                 return Some(Self::Config);
             }
+            if matches!(cause.downcast_ref(), Some(TelemetryError::Level(_))) {
+                return Some(Self::Usage);
+            }
             if let Some(error) = cause.downcast_ref::<EngineError>() {
                 return Some(Self::of_engine(error));
             }
@@ -62,7 +66,7 @@ impl Exit {
     /// The code for an error of the engine.
     pub(super) fn of_engine(error: &EngineError) -> Self {
         match error {
-            EngineError::KeyRefused(_) | EngineError::WrongAccount { .. } | EngineError::Mixed(_) => {
+            EngineError::KeyRefused(_) | EngineError::WrongAccount { .. } | EngineError::Mixed { .. } => {
                 Self::Config
             }
             EngineError::Stopped => Self::Terminated,

@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 pub mod init;
 mod out;
+mod place;
 mod progress;
 mod rejects;
 mod retry;
@@ -21,6 +22,7 @@ mod signals;
 mod status;
 mod summary;
 mod sync;
+mod words;
 
 use std::process::ExitCode;
 
@@ -68,6 +70,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status => status::run(global).await,
         Command::Runs { command: RunsCommand::List { limit } } => runs::list(global, *limit).await,
         Command::Runs { command: RunsCommand::Show { id } } => runs::show(global, *id).await,
+        Command::Runs { command: RunsCommand::Cancel { id } } => runs::cancel(global, *id).await,
         Command::Rejects(args) => rejects::run(global, args).await,
         Command::Retry(args) => retry::run(global, args).await,
         Command::Db { command: DbCommand::Migrate } => db::migrate(global).await,

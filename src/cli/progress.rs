@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out;
+use super::words::{count, span, time_of_day};
 use crate::clock::{Clock, Time};
 use crate::engine::Progress;
 
@@ -74,17 +75,19 @@ fn bar(total: u64) -> ProgressBar {
 
 fn wait(progress: &Progress, now: Time) -> Option<String> {
     let (until, why) = progress.waiting()?;
-    let left = until.since(now).as_secs();
+    let left = until.since(now);
     // Shorter pauses are the ordinary pace.
-    (left > 0).then(|| format!("waiting {left} s for {why}"))
+    (left.as_secs() > 0).then(|| format!("waiting for {why} until {} ({})", time_of_day(until), span(left)))
 }
 
 fn line(rows: u64, total: u64, requests: u64, spent: Duration, pace: Pace, wait: Option<String>) -> String {
     let millis = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX).max(1);
     let rate = rows.saturating_mul(1_000) / millis;
     let left = left_at_limit(total.saturating_sub(rows), pace);
-    let wait = wait.map(|wait| format!(", {wait}")).unwrap_or_default();
-    format!("{requests} requests, {rate} rows/s, {} left at the limit{wait}", short(left))
+    // What fits into the window that is open takes no time that could be told.
+    let left = (!left.is_zero()).then(|| format!("{} left at the limit", span(left)));
+    let told = [Some(count(requests, "request")), Some(format!("{rate} rows/s")), left, wait];
+    told.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Whole windows that the requests still to come fill.
@@ -92,15 +95,6 @@ fn left_at_limit(rows: u64, pace: Pace) -> Duration {
     let requests = rows.div_ceil(pace.rows_per_request.max(1) as u64);
     let windows = requests / u64::from(pace.requests.max(1));
     pace.window.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX))
-}
-
-fn short(time: Duration) -> String {
-    let secs = time.as_secs();
-    match secs {
-        0..=99 => format!("{secs} s"),
-        100..=5_999 => format!("{} min", secs.div_ceil(60)),
-        _ => format!("{} h", secs.div_ceil(3_600)),
-    }
 }
 
 #[cfg(test)]
@@ -112,9 +106,10 @@ mod tests {
         let pace = Pace { rows_per_request: 500, requests: 195, window: Duration::from_mins(1) };
         assert_eq!(left_at_limit(10_000, pace), Duration::ZERO);
         assert_eq!(left_at_limit(1_000_000, pace), Duration::from_mins(10));
-        assert_eq!(
-            (short(Duration::from_secs(59)), short(Duration::from_mins(10))),
-            ("59 s".into(), "10 min".into())
-        );
+        let line = |rows, wait: Option<&str>| {
+            line(rows, 1_000_000, 1, Duration::from_secs(2), pace, wait.map(str::to_owned))
+        };
+        assert_eq!(line(500, None), "1 request, 250 rows/s, 10 min left at the limit");
+        assert_eq!(line(999_500, Some("waiting")), "1 request, 499750 rows/s, waiting");
     }
 }

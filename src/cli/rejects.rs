@@ -9,10 +9,12 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::args::{Global, RejectsArgs, RejectsFormat};
-use super::context::{Need, load, open_store, read_options};
+use super::context::{Need, load, read_options};
 use super::exit::Exit;
 use super::out;
-use crate::ingest::{Outcome, ReadOptions, identity, neutralise, write_results};
+use super::place::open_known;
+use crate::domain::code::Code;
+use crate::ingest::{MISSING, Outcome, ReadOptions, identity, neutralise, write_results};
 use crate::store::{BadRow, InputFile, Store, StoreError};
 
 /// Rows read from the database at a time.
@@ -21,7 +23,7 @@ const PAGE: u32 = 2_000;
 /// The command.
 pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<Exit> {
     let config = load(global, Need::Database)?;
-    let store = open_store(&config).await?;
+    let store = open_known(&config).await?;
     let known = store.run(args.run).await?;
     known.with_context(|| {
         format!("there is no run `{}`\nhint: `lumasync runs list` shows the last ones", args.run)
@@ -61,7 +63,11 @@ fn write(
     options: &ReadOptions,
     mut rows: mpsc::Receiver<BadRow>,
 ) -> anyhow::Result<()> {
-    let rows = std::iter::from_fn(|| rows.blocking_recv());
+    let mut rows = std::iter::from_fn(|| rows.blocking_recv()).peekable();
+    if rows.peek().is_none() {
+        out::talk("every row of this run was sent or had nothing to send: there is nothing to mend");
+        return Ok(());
+    }
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     match (format, file.and_then(source)) {
         (RejectsFormat::Jsonl, _) => {
@@ -88,7 +94,14 @@ fn write(
             csv.write_record(["email", "name", "tags", "_row", "_code", "_reason"])?;
             for row in rows {
                 let place = row.line.unwrap_or(row.id).to_string();
-                let (name, tags) = (row.name.unwrap_or_default(), row.tags.unwrap_or_default());
+                // What stood in these cells was never told apart: it must not come back as empty.
+                let is_lost =
+                    row.line.is_some() && Code::parse(&row.code).is_some_and(Code::is_about_the_whole_row);
+                let or_missing = |cell: Option<String>| match cell {
+                    None if is_lost => MISSING.to_owned(),
+                    cell => cell.unwrap_or_default(),
+                };
+                let (name, tags) = (or_missing(row.name), or_missing(row.tags));
                 csv.write_record(
                     [&row.email, &name, &tags, &place, &row.code, &row.reason]
                         .map(|cell| neutralise(cell).into_owned()),

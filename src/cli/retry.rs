@@ -4,9 +4,11 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{Global, RetryArgs};
-use super::context::{Need, load, open_store};
+use super::context::{Need, load};
 use super::exit::Exit;
 use super::out;
+use super::place::{open_known, program};
+use super::words::count;
 use crate::clock::Clock;
 use crate::domain::code::Code;
 
@@ -19,7 +21,8 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         out::talk(&format!("error: `{code}` is no outcome code\nhint: known are {}", known.join(", ")));
         return Ok(Exit::Usage);
     }
-    let store = open_store(&load(global, Need::Database)?).await?;
+    let config = load(global, Need::Database)?;
+    let store = open_known(&config).await?;
     let now = Clock::system().now();
     let (rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), now, args.dry_run).await?;
     let mut waiting = 0;
@@ -45,11 +48,18 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
     let total = rows + waiting;
     let text = || match (total, args.dry_run) {
         (0, _) => "nothing to retry".to_owned(),
-        (_, true) => format!("{total} rows of runs {runs:?} would be pending again"),
+        (_, true) => format!("{}: pending again without `--dry-run`", named(total, &runs)),
         (_, false) => format!(
-            "{total} rows of runs {runs:?} are pending again; the service sends them, or `lumasync sync`"
+            "{}: pending again; the service sends them, or `{} sync`",
+            named(total, &runs),
+            program(global, &config)
         ),
     };
     out::result(global.output, text, || json!({ "rows": total, "runs": runs, "dry_run": args.dry_run }))?;
     Ok(Exit::Ok)
+}
+
+fn named(rows: u64, runs: &[i64]) -> String {
+    let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+    format!("{} of {} {}", count(rows, "row"), if runs.len() == 1 { "run" } else { "runs" }, runs.join(", "))
 }

@@ -1,14 +1,14 @@
 //! `lumasync run`: the service.
 
 use super::args::{Global, RunArgs};
-use super::context::Workshop;
+use super::context::{Task, Workshop};
 use super::exit::Exit;
 use super::out;
 use super::signals::Signals;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
-    let workshop = Workshop::open(global, &args.sandbox, true).await?;
+    let workshop = Workshop::open(global, &args.sandbox, Task::Service).await?;
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let folder = workshop.engine.folder_settings();
     let folder =

@@ -1,4 +1,4 @@
-//! `lumasync runs list|show`: what was done.
+//! `lumasync runs list|show|cancel`: what was done, and what is given up.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,18 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::Global;
-use super::context::{Need, load, open_store};
+use super::context::{Need, load};
 use super::exit::Exit;
 use super::out;
+use super::place::{open_known, program};
 use super::summary::Summary;
+use super::words::count;
+use crate::clock::Clock;
+use crate::store::{CanceledRun, FileState};
 
 /// The last runs, newest first.
 pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
-    let store = open_store(&load(global, Need::Database)?).await?;
+    let store = open_known(&load(global, Need::Database)?).await?;
     let mut summaries = Vec::new();
     for run in store.runs(limit).await? {
         let counts = store.run_counts(&run).await?;
@@ -62,11 +66,40 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
 
 /// One run.
 pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
-    let store = open_store(&load(global, Need::Database)?).await?;
-    let summary = Summary::read(&store, id).await?;
+    let config = load(global, Need::Database)?;
+    let store = open_known(&config).await?;
+    let summary = Summary::read(&store, id, Clock::system().now()).await?;
     store.close().await;
     let summary = summary
         .with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
-    out::result(global.output, || summary.text("lumasync"), || summary.json())?;
+    out::result(global.output, || summary.text(&program(global, &config)), || summary.json())?;
+    Ok(Exit::Ok)
+}
+
+/// Gives up what is left of one run.
+pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
+    let store = open_known(&load(global, Need::Database)?).await?;
+    let run = store.run(id).await?;
+    let run = run
+        .with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
+    let file = store.file_of_run(id).await?.filter(|file| file.state == FileState::Taking);
+    let reason = match file {
+        Some(file) => format!(
+            "canceled by hand when {} of {} parts of the file were taken in; its other rows never were",
+            file.parts_done, file.parts
+        ),
+        None => "canceled by hand".to_owned(),
+    };
+    let canceled = store.cancel_run(id, &reason, Clock::system().now()).await?;
+    store.close().await;
+    let CanceledRun { rows, in_flight } = canceled
+        .with_context(|| format!("run `{id}` has ended ({}) and has no rows left to cancel", run.status))?;
+    let text = || {
+        let rows = count(rows, "row");
+        let rest =
+            if in_flight > 0 { format!("; {in_flight} in a request end as it does") } else { String::new() };
+        format!("run {id} is canceled: {rows} will not be sent{rest}")
+    };
+    out::result(global.output, text, || json!({ "run": id, "canceled": rows, "in_flight": in_flight }))?;
     Ok(Exit::Ok)
 }

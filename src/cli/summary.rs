@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
+use super::words::{count, moment};
+use crate::clock::Time;
 use crate::domain::state::RunStatus;
 use crate::engine::Engine;
-use crate::store::{CauseGroup, RunReport, Store};
+use crate::store::{CauseGroup, ReasonGroup, Run, RunReport, Store};
 
 /// A run with everything that is said of it.
 #[derive(Clone, Debug)]
@@ -16,6 +18,12 @@ pub(super) struct Summary {
     pub(super) causes: Vec<CauseGroup>,
     /// The first duplicates and the lines they repeat.
     pub(super) twins: Vec<(u64, u64)>,
+    /// How its file was read.
+    pub(super) read_as: Option<String>,
+    /// Why nothing of it is sent just now.
+    pub(super) blocked: Option<String>,
+    /// It was done before: nothing was sent by the command that shows it.
+    pub(super) is_earlier: bool,
 }
 
 /// How many duplicates are named.
@@ -23,13 +31,19 @@ const TWINS: usize = 5;
 
 impl Summary {
     /// Reads a run from the database.
-    pub(super) async fn read(store: &Store, run_id: i64) -> anyhow::Result<Option<Self>> {
+    pub(super) async fn read(store: &Store, run_id: i64, now: Time) -> anyhow::Result<Option<Self>> {
         let Some(run) = store.run(run_id).await? else { return Ok(None) };
         let counts = store.run_counts(&run).await?;
         let requests = store.run_requests(run_id).await?;
         let causes = store.causes(run_id).await?;
         let twins = Engine::first_duplicates(store, run_id, TWINS).await?;
-        Ok(Some(Self { report: RunReport { run, counts, requests }, causes, twins }))
+        let read_as = store.file_of_run(run_id).await?.and_then(|file| file.shape);
+        let block = store.account(&run.account).await?.and_then(|account| account.block);
+        let blocked = block
+            .filter(|(until, _)| *until > now && run.finished_at.is_none() && counts.pending > 0)
+            .map(|(until, why)| format!("blocked until {}: {why}", moment(until)));
+        let report = RunReport { run, counts, requests };
+        Ok(Some(Self { report, causes, twins, read_as, blocked, is_earlier: false }))
     }
 
     /// How a command that made this run ends.
@@ -45,9 +59,16 @@ impl Summary {
     /// For people; `command` is how the program is called.
     pub(super) fn text(&self, command: &str) -> String {
         let RunReport { run, counts, requests } = &self.report;
-        let mut text = format!("run {}  {}  {}", run.id, run.label, run.status);
-        if let Some(reason) = &run.reason {
-            let _ = write!(text, "\n  {reason}");
+        let mut text = String::new();
+        if self.is_earlier {
+            let _ = writeln!(text, "nothing was sent now; this is what run {} did:", run.id);
+        }
+        let _ = write!(text, "run {}  {}  {}", run.id, run.label, run.status);
+        for said in [&run.reason, &self.blocked].into_iter().flatten() {
+            let _ = write!(text, "\n  {said}");
+        }
+        if let Some(read_as) = &self.read_as {
+            let _ = write!(text, "\n  read as {read_as}");
         }
         let parts: Vec<String> = self
             .states()
@@ -55,10 +76,10 @@ impl Summary {
             .filter(|(state, rows)| *rows > 0 || *state == "delivered")
             .map(|(state, rows)| format!("{rows} {state}"))
             .collect();
-        let _ = write!(text, "\n  {} rows read = {}", counts.read, parts.join(" + "));
+        let _ = write!(text, "\n  {} read = {}", count(counts.read, "row"), parts.join(" + "));
         let spent = run.finished_at.map(|end| end.since(run.created_at));
         let spent = spent.map(|spent| format!(" in {:.1} s", spent.as_secs_f64())).unwrap_or_default();
-        let _ = write!(text, "\n  {requests} requests{spent}");
+        let _ = write!(text, "\n  {}{spent}", count(*requests, "request"));
         if !self.twins.is_empty() {
             let twins: Vec<String> =
                 self.twins.iter().map(|(line, twin)| format!("line {line} is line {twin} again")).collect();
@@ -68,24 +89,45 @@ impl Summary {
         if !self.causes.is_empty() {
             text.push_str("\n  not sent, by cause:");
             for cause in &self.causes {
-                let _ = write!(text, "\n    {:<20}{:>7}  {}", cause.code, cause.rows, lines(cause));
-                let _ = write!(text, "\n      {}", cause.sample);
+                let _ = write!(text, "\n    {:<20}{:>7}", cause.code, cause.rows);
+                for reason in &cause.reasons {
+                    let _ = write!(text, "\n      {:>7}  {} ({})", reason.rows, reason.reason, lines(reason));
+                }
+                if cause.more_reasons > 0 {
+                    let more = count(cause.more_reasons, "more reason");
+                    let _ = write!(text, "\n      {:>7}  and {more}", cause.more_rows());
+                }
             }
         }
-        if counts.bad() > 0 {
-            let _ = write!(text, "\n  hint: `{command} rejects {} > fix.csv`, mend it, and sync it", run.id);
-        }
-        if counts.failed > 0 {
-            let _ = write!(text, "\n  hint: `{command} retry --run {}` brings the failed rows back", run.id);
-        }
-        if run.status == RunStatus::Failed && counts.pending > 0 {
-            let _ = write!(
-                text,
-                "\n  hint: {} rows wait; once the cause is mended: `{command} retry --run {}`, then `{command} sync`",
-                counts.pending, run.id
-            );
+        for hint in self.hints(command) {
+            let _ = write!(text, "\n  hint: {hint}");
         }
         text
+    }
+
+    fn hints(&self, command: &str) -> Vec<String> {
+        let RunReport { run: Run { id, status, .. }, counts, .. } = &self.report;
+        let mut hints = Vec::new();
+        if counts.bad() > 0 {
+            hints.push(format!("`{command} rejects {id} > fix.csv`, mend it, and sync it"));
+        }
+        if counts.failed > 0 {
+            hints.push(format!("`{command} retry --run {id}` brings the failed rows back"));
+        }
+        if *status == RunStatus::Failed && counts.pending > 0 {
+            hints.push(format!(
+                "{} wait; once the cause is mended: `{command} retry --run {id}`, then `{command} sync`; or \
+                 give them up: `{command} runs cancel {id}`",
+                count(counts.pending, "row")
+            ));
+        }
+        if *status == RunStatus::Queued {
+            hints.push(format!(
+                "the file was not taken in to its end: `{command} sync FILE` with the same bytes goes on, \
+                 `{command} runs cancel {id}` gives it up"
+            ));
+        }
+        hints
     }
 
     /// For programs.
@@ -102,6 +144,9 @@ impl Summary {
             "label": run.label,
             "status": run.status.as_str(),
             "reason": run.reason,
+            "blocked": self.blocked,
+            "read_as": self.read_as,
+            "already_taken": self.is_earlier,
             "created_at": run.created_at.to_string(),
             "finished_at": run.finished_at.map(|at| at.to_string()),
             "requests": requests,
@@ -110,8 +155,11 @@ impl Summary {
                 "state": cause.state,
                 "code": cause.code,
                 "rows": cause.rows,
-                "first_lines": cause.first_lines,
-                "sample": cause.sample,
+                "reasons": cause.reasons.iter().map(|reason| json!({
+                    "reason": reason.reason, "rows": reason.rows, "first_lines": reason.first_lines,
+                })).collect::<Vec<_>>(),
+                "more_reasons": cause.more_reasons,
+                "more_rows": cause.more_rows(),
             })).collect::<Vec<_>>(),
             "duplicates": self.twins.iter().map(|(line, twin)| json!({ "line": line, "same_as": twin })).collect::<Vec<_>>(),
         })
@@ -136,8 +184,8 @@ impl Summary {
     }
 }
 
-fn lines(cause: &CauseGroup) -> String {
-    let lines: Vec<String> = cause.first_lines.iter().map(ToString::to_string).collect();
-    let more = if cause.rows > cause.first_lines.len() as u64 { ", ..." } else { "" };
-    format!("{} {}{more}", if cause.rows == 1 { "line" } else { "lines" }, lines.join(", "))
+fn lines(reason: &ReasonGroup) -> String {
+    let lines: Vec<String> = reason.first_lines.iter().map(ToString::to_string).collect();
+    let more = if reason.rows > reason.first_lines.len() as u64 { ", ..." } else { "" };
+    format!("{} {}{more}", if reason.rows == 1 { "line" } else { "lines" }, lines.join(", "))
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::{Global, SyncArgs};
-use super::context::Workshop;
+use super::context::{Task, Workshop};
 use super::exit::Exit;
 use super::explain::explain_std;
 use super::out;
 use super::progress::{Pace, show};
 use super::signals::Signals;
 use super::summary::Summary;
+use super::words::{count, moment};
 use crate::domain::state::RunStatus;
 use crate::domain::tag::TagSet;
 use crate::domain::verdict::Cause;
@@ -24,13 +25,16 @@ use crate::store::{FileState, RunSource, Scope, StoreError};
 struct Pass {
     /// The runs that belong to it.
     runs: Vec<i64>,
+    /// Those of them that had ended before it.
+    earlier: Vec<i64>,
     /// The worst that happened to an input.
     exit: Option<Exit>,
 }
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
-    let workshop = Workshop::open(global, &args.sandbox, false).await?;
+    let task = if args.files.is_empty() { Task::Everything } else { Task::Files };
+    let workshop = Workshop::open(global, &args.sandbox, task).await?;
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let result = pass(global, args, &workshop, &stop).await;
     name_what_stays(&workshop);
@@ -71,6 +75,9 @@ async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop
         Ok(pass) => send(args, pass, workshop, stop).await,
         Err(error) => Err(error),
     };
+    if let Err(error) = &sent {
+        workshop.engine.stand_still(error).await;
+    }
     alive.abort();
     let pass = sent?;
     report(global, workshop, &pass).await
@@ -100,7 +107,11 @@ async fn take_files(
                 pass.runs.push(file.run_id);
             }
             Ok(Taken::Before(file)) => {
-                pass.runs.extend(taken_before(&taking.path, file.run_id, workshop).await?);
+                let goes_on = taken_before(&taking.path, file.run_id, workshop).await?;
+                if !pass.runs.contains(&file.run_id) {
+                    pass.runs.push(file.run_id);
+                    pass.earlier.extend((!goes_on).then_some(file.run_id));
+                }
             }
             Err(EngineError::Stopped) => return Err(EngineError::Stopped),
             Err(error) => {
@@ -113,10 +124,11 @@ async fn take_files(
     Ok(pass)
 }
 
-/// The same bytes again: work that was left goes on, and nothing else is sent.
-async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<Option<i64>, EngineError> {
-    let Some(run) = workshop.store.run(run_id).await? else { return Ok(None) };
-    if workshop.store.has_work(run_id).await? {
+/// The same bytes again: work that was left goes on, and nothing else is sent. Whether there was any.
+async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<bool, EngineError> {
+    let Some(run) = workshop.store.run(run_id).await? else { return Ok(false) };
+    let goes_on = workshop.store.has_work(run_id).await?;
+    if goes_on {
         workshop.engine.resume_run(run_id).await?;
         out::talk(&format!("`{}` was taken in by run {run_id}, which is not done: going on", path.display()));
     } else {
@@ -124,10 +136,10 @@ async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<O
             "`{}` was taken in by run {run_id} at {}: the same bytes again send nothing\n\
              hint: `--again` takes them in once more; what is delivered already is not sent twice",
             path.display(),
-            run.created_at
+            moment(run.created_at)
         ));
     }
-    Ok(Some(run_id))
+    Ok(goes_on)
 }
 
 /// No names: the folder, the queue, and whatever earlier runs have left.
@@ -150,7 +162,8 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
             }
             if workshop.clock.now() > patience {
                 out::talk(&format!(
-                    "{waiting} files in the drop folder still grow; they are left for the next time"
+                    "in the drop folder {} may still grow, left for the next time",
+                    count(waiting as u64, "file")
                 ));
                 break;
             }
@@ -161,8 +174,9 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
         }
         if folder.failed() > 0 {
             out::talk(&format!(
-                "{} files of the drop folder cannot be taken in; the folder `failed` says why",
-                folder.failed()
+                "{} of the drop folder cannot be taken in; `{} status` says why",
+                count(folder.failed(), "file"),
+                workshop.program
             ));
             pass.exit = Some(Exit::Failed);
         }
@@ -217,6 +231,7 @@ async fn send(args: &SyncArgs, pass: Pass, workshop: &Workshop, stop: &Stop) -> 
             return Err(EngineError::Stopped);
         }
     }
+    workshop.engine.drop_canceled().await?;
     for run in &pass.runs {
         workshop.engine.finish_run(*run).await?;
     }
@@ -248,7 +263,9 @@ async fn drain(
 async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
     let mut summaries = Vec::new();
     for run in &pass.runs {
-        summaries.extend(Summary::read(&workshop.store, *run).await?);
+        let is_earlier = pass.earlier.contains(run);
+        let summary = Summary::read(&workshop.store, *run, workshop.clock.now()).await?;
+        summaries.extend(summary.map(|summary| Summary { is_earlier, ..summary }));
     }
     let cause = workshop.engine.progress().halt_cause();
     let is_halted = summaries.iter().any(|summary| summary.report.run.status == RunStatus::Failed);
@@ -261,7 +278,7 @@ async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Re
             [] => "nothing to do".to_owned(),
             summaries => {
                 let texts: Vec<String> =
-                    summaries.iter().map(|summary| summary.text(&workshop.command())).collect();
+                    summaries.iter().map(|summary| summary.text(&workshop.program)).collect();
                 texts.join("\n\n")
             }
         },
@@ -277,8 +294,9 @@ fn name_what_stays(workshop: &Workshop) {
         Some(sandbox) => {
             let held = sandbox.snapshot();
             out::talk(&format!(
-                "the built-in Luma held {} members after {} requests; the record of it all is in `{database}`",
-                held.member_count, held.requests
+                "the built-in Luma held {} after {}; the record of it all is in `{database}`",
+                count(held.member_count as u64, "member"),
+                count(held.requests, "request")
             ));
         }
         None => out::talk(&format!("the record is in `{database}`")),

@@ -1,6 +1,7 @@
 //! What is left beside a file of the folder: success, rejects and receipt, and its place in the archive.
 //!
-//! Each step can be repeated: a crash between any two leaves work for the next look, never a lost file.
+//! Each step can be repeated: a crash between any two leaves work for the next look, never a lost file. A
+//! file whose rows were brought back by a retry lies in the archive already; its result files are written anew.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,7 +17,7 @@ use super::merge::Merge;
 use super::{Engine, EngineError};
 use crate::domain::state::RunStatus;
 use crate::ingest::folder::{Layout, move_into, split_name};
-use crate::ingest::{Outcome, ReadOptions, write_results};
+use crate::ingest::{Outcome, ReadOptions, identity, write_results};
 use crate::store::{FileState, InputFile, LineOutcome, RunReport, Store};
 
 /// Outcomes on their way from the database to the writer.
@@ -27,9 +28,9 @@ impl Engine {
     pub(super) async fn archive(&self, file: &InputFile, layout: &Layout) -> Result<(), EngineError> {
         let Some(run) = self.store.run(file.run_id).await? else { return Ok(()) };
         let has_ended = match run.status {
-            RunStatus::Succeeded | RunStatus::Partial | RunStatus::Canceled => true,
-            // Halted, its rows wait; broken, there is nothing to wait for.
-            RunStatus::Failed => !self.store.has_work(run.id).await?,
+            RunStatus::Succeeded | RunStatus::Partial => true,
+            // Halted, its rows wait; broken, there is nothing to wait for; canceled, some may be in a request.
+            RunStatus::Failed | RunStatus::Canceled => !self.store.has_work(run.id).await?,
             RunStatus::Queued | RunStatus::Running | RunStatus::Held => false,
         };
         if file.state != FileState::Taken || !has_ended {
@@ -37,34 +38,40 @@ impl Engine {
         }
         let report = self.report(file.run_id).await?;
         let dir = layout.done(&report.run.created_at.day());
-        let source = PathBuf::from(&file.path);
-        let target = if source.exists() {
-            self.write_results(file, &report, &source, &dir).await?;
-            let name = file.name.clone();
-            let (from, to) = (source.clone(), dir.clone());
-            tokio::task::spawn_blocking(move || move_into(&from, &to, name.as_ref()))
-                .await?
-                .map_err(EngineError::io("move", &source))?
-        } else {
-            // Moved before a crash, or taken away by somebody: either way it is done with.
-            dir.join(&file.name)
+        std::fs::create_dir_all(&dir).map_err(EngineError::io("create", &dir))?;
+        let (known, to) = (file.clone(), dir.clone());
+        let source = tokio::task::spawn_blocking(move || find(&known, &to)).await?;
+        if let Some(source) = &source {
+            self.write_results(file, source, &dir).await?;
+        }
+        write_private(&place(file, &dir, "receipt.json"), &receipt(file, &report, &dir))
+            .map_err(EngineError::io("write a receipt in", &dir))?;
+        let target = match source {
+            Some(source) if !is_in(&source, &dir) => {
+                let (from, to, name) = (source.clone(), dir, file.name.clone());
+                tokio::task::spawn_blocking(move || move_into(&from, &to, name.as_ref()))
+                    .await?
+                    .map_err(EngineError::io("move", &source))?
+            }
+            Some(source) => source,
+            None => {
+                tracing::warn!(
+                    run = file.run_id,
+                    "the file was taken away or changed; only its receipt is written"
+                );
+                dir.join(&file.name)
+            }
         };
         self.store.move_file(file.id, &target.to_string_lossy(), FileState::Archived).await?;
-        self.store.drop_unkept(file.run_id).await?;
+        // While a retry may come, the result files may have to be written once more.
+        if report.counts.failed == 0 {
+            self.store.drop_unkept(file.run_id).await?;
+        }
         tracing::info!(run = file.run_id, "the file is in the archive, with its result files");
         Ok(())
     }
 
-    async fn write_results(
-        &self,
-        file: &InputFile,
-        report: &RunReport,
-        source: &Path,
-        dir: &Path,
-    ) -> Result<(), EngineError> {
-        std::fs::create_dir_all(dir).map_err(EngineError::io("create", dir))?;
-        let (stem, _) = split_name(&file.name);
-        let place = |kind: &str| dir.join(format!("{stem}.{}.{kind}", file.run_id));
+    async fn write_results(&self, file: &InputFile, source: &Path, dir: &Path) -> Result<(), EngineError> {
         let (kept_to, kept) = mpsc::channel(IN_TRANSIT);
         let (unkept_to, unkept) = mpsc::channel(IN_TRANSIT);
         let rows = {
@@ -75,7 +82,7 @@ impl Engine {
             let (store, run, parts) = (self.store.clone(), file.run_id, file.parts);
             tokio::spawn(async move { send_unkept(&store, run, parts, unkept_to).await })
         };
-        let (success, rejects) = (place("success.csv"), place("rejects.csv"));
+        let (success, rejects) = (place(file, dir, "success.csv"), place(file, dir, "rejects.csv"));
         let written = {
             let (source, options) = (source.to_owned(), self.settings.read);
             let outcomes = merged(kept, unkept);
@@ -85,9 +92,29 @@ impl Engine {
         written.map_err(EngineError::io("write the result files of", source))?;
         rows.await??;
         lines.await??;
-        let receipt = receipt(file, report, dir);
-        write_private(&place("receipt.json"), &receipt).map_err(EngineError::io("write a receipt in", dir))
+        Ok(())
     }
+}
+
+/// Where the bytes of a file are: at the place on record, or in the archive, where a crash forgot them.
+fn find(file: &InputFile, dir: &Path) -> Option<PathBuf> {
+    let (stem, end) = split_name(&file.name);
+    let numbered = (2..).map(|number| dir.join(format!("{stem}.{number}{end}")));
+    let archived = std::iter::once(dir.join(&file.name)).chain(numbered).take_while(|path| path.exists());
+    std::iter::once(PathBuf::from(&file.path))
+        .chain(archived)
+        .find(|path| identity(path).is_ok_and(|found| found.sha256 == file.sha256))
+}
+
+fn is_in(path: &Path, dir: &Path) -> bool {
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    parent.is_some() && parent == dir.canonicalize().ok()
+}
+
+/// Where a result file of this kind goes.
+fn place(file: &InputFile, dir: &Path, kind: &str) -> PathBuf {
+    let (stem, _) = split_name(&file.name);
+    dir.join(format!("{stem}.{}.{kind}", file.run_id))
 }
 
 /// What a receipt says of a file that was taken in.
@@ -112,15 +139,25 @@ fn receipt(file: &InputFile, report: &RunReport, dir: &Path) -> serde_json::Valu
             "invalid": counts.invalid,
             "rejected": counts.rejected,
             "failed": counts.failed,
+            "suppressed": counts.suppressed,
+            "canceled": counts.canceled,
         },
     })
 }
 
-/// Writes JSON to a file that only its owner can read.
+/// Writes JSON to a file that only its owner can read, whole under a hidden name first.
 pub(super) fn write_private(path: &Path, content: &serde_json::Value) -> io::Result<()> {
-    let mut file = create_private(path)?;
+    let hidden = hidden(path);
+    let mut file = create_private(&hidden)?;
     writeln!(file, "{content:#}")?;
-    file.sync_all()
+    file.sync_all()?;
+    std::fs::rename(hidden, path)
+}
+
+/// The name under which a file is written before it is shown.
+fn hidden(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_file_name(format!(".{name}.part"))
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
@@ -135,18 +172,26 @@ fn write_both(
     success: &Path,
     rejects: &Path,
 ) -> io::Result<()> {
-    let hidden = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        path.with_file_name(format!(".{name}.part"))
-    };
     let (good, bad) = (hidden(success), hidden(rejects));
     let mut good_file = io::BufWriter::new(create_private(&good)?);
     let mut bad_file = io::BufWriter::new(create_private(&bad)?);
-    write_results(source, options, outcomes, Some(&mut good_file), Some(&mut bad_file))
+    let counts = write_results(source, options, outcomes, Some(&mut good_file), Some(&mut bad_file))
         .map_err(io::Error::other)?;
-    for (writer, from, to) in [(good_file, good, success), (bad_file, bad, rejects)] {
+    let show = |writer: io::BufWriter<File>, from: &Path, to: &Path| {
         writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(from, to)?;
+        std::fs::rename(from, to)
+    };
+    show(good_file, &good, success)?;
+    if counts.rejects > 0 {
+        return show(bad_file, &bad, rejects);
+    }
+    // Nothing to mend: neither now, nor any longer where a retry has ended well.
+    drop(bad_file);
+    for path in [bad.as_path(), rejects] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -210,7 +255,7 @@ fn merged(
 }
 
 fn of_row(row: LineOutcome) -> (u64, Outcome) {
-    let good = !matches!(row.state.as_str(), "invalid" | "rejected" | "failed");
+    let good = matches!(row.state.as_str(), "delivered" | "unchanged" | "duplicate");
     let outcome = Outcome {
         good,
         code: Cow::Owned(row.code.unwrap_or(row.state)),

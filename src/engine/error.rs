@@ -61,9 +61,14 @@ pub enum EngineError {
     },
     /// The database is of the other kind: a rehearsal's, or a real one.
     #[error(
-        "{0}\nhint: use another database (`database.url`): a rehearsal's record and a real one must not be mixed"
+        "{what}, and a rehearsal's record and a real one must not be mixed\nhint: use another database: `{instead}`"
     )]
-    Mixed(&'static str),
+    Mixed {
+        /// What it is.
+        what: &'static str,
+        /// The command that does it right.
+        instead: String,
+    },
     /// Luma cannot be reached.
     #[error("cannot reach Luma: {0}\nhint: the rows are kept; try again later")]
     Unreachable(String),
@@ -87,10 +92,30 @@ impl EngineError {
             | Self::Io { .. }
             | Self::KeyRefused(_)
             | Self::WrongAccount { .. }
-            | Self::Mixed(_)
+            | Self::Mixed { .. }
             | Self::Stopped
             | Self::Task(_) => false,
         }
+    }
+
+    /// Why runs stand still because of this, and what makes them go on; `None` where they do not.
+    #[must_use]
+    pub fn standstill(&self) -> Option<String> {
+        let goes_on = match self {
+            Self::KeyRefused(_) | Self::WrongAccount { .. } => "once the key is right",
+            Self::Unreachable(_) => "once it can be reached",
+            Self::Store(_)
+            | Self::File(_)
+            | Self::Changed { .. }
+            | Self::Refused { .. }
+            | Self::Io { .. }
+            | Self::Mixed { .. }
+            | Self::Stopped
+            | Self::Task(_) => return None,
+        };
+        let text = self.to_string();
+        let text = text.split('\n').next().unwrap_or_default().trim_end_matches('.');
+        Some(format!("stopped: {text}; `lumasync sync` goes on {goes_on}"))
     }
 
     pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -33,7 +33,8 @@ impl Engine {
     /// Lets a run go on that ended with rows left to send. Whether it did.
     pub async fn resume_run(&self, run_id: i64) -> Result<bool, EngineError> {
         let Some(run) = self.store.run(run_id).await? else { return Ok(false) };
-        let goes_on = run.finished_at.is_some() && self.store.has_work(run_id).await?;
+        let has_ended = run.finished_at.is_some() && run.status != RunStatus::Canceled;
+        let goes_on = has_ended && self.store.has_work(run_id).await?;
         if goes_on {
             self.store.start_run(run_id).await?;
         }
@@ -68,8 +69,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Looks at every open run once, and puts away the files of the folder whose runs have ended.
+    /// Ends rows of canceled runs that came back from their request unsent.
+    pub async fn drop_canceled(&self) -> Result<(), EngineError> {
+        let rows = self.store.drop_canceled(self.clock.now()).await?;
+        if rows > 0 {
+            tracing::info!(rows, "rows of canceled runs came back unsent and are canceled");
+        }
+        Ok(())
+    }
+
+    /// Writes on every run that has rows to send why it stands still, where this error says so.
+    pub async fn stand_still(&self, error: &EngineError) {
+        let Some(why) = error.standstill() else { return };
+        if let Err(error) = self.store.stand_still(&self.settings.account, &why).await {
+            tracing::warn!(%error, "could not write down why the runs stand still");
+        }
+    }
+
+    /// Looks at every open run once, and ends those that have nothing left to do.
     pub(super) async fn finish_runs(&self) -> Result<(), EngineError> {
+        self.drop_canceled().await?;
         for run in self.store.open_runs().await? {
             if run.account == self.settings.account {
                 self.finish_run(run.id).await?;

@@ -46,7 +46,7 @@ impl DropFolder {
                 tracing::warn!(%error, "the drop folder cannot be locked; see that only one process watches it");
             }
         }
-        let watch = Watch::new(layout.inbox());
+        let watch = Watch::over(&layout);
         Ok(Some(Self {
             layout,
             watch,
@@ -185,7 +185,7 @@ impl Engine {
                     "reason": format!("the same bytes were taken in by run {}; nothing was sent", file.run_id),
                     "run": file.run_id,
                 });
-                put_away(&path, &dir, &name, &note)?;
+                put_away(&path, &dir, &name, note)?;
                 Ok(None)
             }
             Err(error @ (EngineError::File(_) | EngineError::Refused { .. })) if !error.is_passing() => {
@@ -198,7 +198,7 @@ impl Engine {
                 );
                 tracing::debug!(%reason, "why a file cannot be taken in");
                 let note = json!({ "file": name, "status": "failed", "reason": reason });
-                put_away(&path, &folder.layout.failed(), &name, &note)?;
+                put_away(&path, &folder.layout.failed(), &name, note)?;
                 Ok(None)
             }
             Err(error) if error.is_passing() => {
@@ -217,12 +217,13 @@ fn is_leftover(path: &Path) -> bool {
 }
 
 /// Moves a file that is done with and leaves a receipt beside it.
-fn put_away(path: &Path, dir: &Path, name: &str, note: &serde_json::Value) -> Result<(), EngineError> {
+fn put_away(path: &Path, dir: &Path, name: &str, mut note: serde_json::Value) -> Result<(), EngineError> {
     let target = move_into(path, dir, name.as_ref()).map_err(EngineError::io("move", path))?;
     let target_name = file_name(&target);
     let (stem, end) = split_name(&target_name);
     let receipt = dir.join(format!("{stem}{}.receipt.json", end.replace('.', "_")));
-    write_private(&receipt, note).map_err(EngineError::io("write", &receipt))
+    note["path"] = json!(target.to_string_lossy());
+    write_private(&receipt, &note).map_err(EngineError::io("write", &receipt))
 }
 
 fn file_name(path: &Path) -> String {

@@ -41,7 +41,12 @@ impl Engine {
                         return Err(EngineError::Unreachable(reason));
                     }
                     let wait = self.settings.retry.backoff(attempts, self.chance(), retry_after);
-                    tracing::warn!(?wait, status = reply.status, "Luma does not answer; trying again");
+                    let seconds = wait.as_secs_f64().ceil();
+                    tracing::warn!(
+                        wait = format!("{seconds} s"),
+                        status = reply.status,
+                        "Luma does not answer; trying again"
+                    );
                     tracing::debug!(%reason, "what was seen");
                     self.pause(now.plus(wait), wait, "Luma does not answer", stop).await?;
                 }

@@ -10,6 +10,7 @@ mod drain;
 mod error;
 mod finish;
 mod folder;
+mod folder_view;
 mod hint;
 mod identity;
 mod intake;
@@ -30,6 +31,7 @@ pub use drain::DrainEnd;
 pub use error::EngineError;
 pub use finish::Finished;
 pub use folder::DropFolder;
+pub use folder_view::{FailedFile, FolderView};
 pub use intake::{Taken, Taking};
 pub use stop::{Stop, Stopper};
 
@@ -68,8 +70,6 @@ pub struct Settings {
     pub queue_poll: Duration,
     /// How long a silent worker keeps its claims.
     pub lease: Duration,
-    /// How long requests in flight may take to end when the service stops.
-    pub grace: Duration,
     /// The names of tags.
     pub tags: TagBook,
     /// How files are read.
@@ -111,6 +111,8 @@ pub struct Progress {
     /// Requests in a row that met nobody.
     unreached: AtomicU64,
     halted: std::sync::Mutex<Option<Cause>>,
+    /// Until when the last block by Luma that was told of holds.
+    blocked: std::sync::Mutex<Option<crate::clock::Time>>,
     waiting: std::sync::Mutex<Option<(crate::clock::Time, &'static str)>>,
 }
 
@@ -125,6 +127,16 @@ impl Progress {
     #[must_use]
     pub fn halt_cause(&self) -> Option<Cause> {
         *self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether a block by Luma is news: requests that were under way together all meet the same one.
+    fn is_new_block(&self, until: Option<crate::clock::Time>, now: crate::clock::Time) -> bool {
+        let mut told = self.blocked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_new = told.is_none_or(|told| told <= now);
+        if is_new {
+            *told = until;
+        }
+        is_new
     }
 
     fn halted(&self, cause: Cause) {

@@ -102,8 +102,11 @@ impl Engine {
             Verdict::Accepted | Verdict::Interrupted => {}
             Verdict::Throttled { .. } => {
                 Progress::add(&self.progress.throttled, 1);
-                let until = decision.block.as_ref().map(|block| block.until.to_string());
-                tracing::warn!(run, until, "Luma says too many requests; everybody waits");
+                let until = decision.block.as_ref().map(|block| block.until);
+                if self.progress.is_new_block(until, self.clock.now()) {
+                    let until = until.map(|until| until.to_string());
+                    tracing::warn!(run, until, "Luma says too many requests; everybody waits");
+                }
             }
             Verdict::Transient { unreached, .. } => {
                 Progress::add(&self.progress.faults, 1);

@@ -17,7 +17,10 @@ impl Engine {
         let keep_alive = self.spawn_keep_alive(stop);
         let checked = match self.check_identity(stop).await {
             Ok(_) | Err(EngineError::Stopped) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => {
+                self.stand_still(&error).await;
+                Err(error)
+            }
         };
         if checked.is_ok() {
             tokio::join!(

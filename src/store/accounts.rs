@@ -110,12 +110,19 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a block that was ours: Luma answers, and knows the key.
+    /// Ends a block that was ours, and what kept runs standing still: Luma answers, and knows the key.
     pub async fn end_own_block(&self, account: &str) -> Result<()> {
         write_tx!(self, tx => {
             sqlx::query(
                 "update accounts set blocked_until = null, block_reason = null, block_cause = null, faults = 0
                   where name = $1 and block_cause <> 'throttled'",
+            )
+            .bind(account)
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query(
+                "update runs set reason = null
+                  where account = $1 and status in ('queued', 'running') and reason is not null",
             )
             .bind(account)
             .execute(&mut *tx)

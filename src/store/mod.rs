@@ -5,6 +5,7 @@
 //! request is ever made inside a transaction.
 
 mod accounts;
+mod by_hand;
 mod claims;
 mod deliver;
 mod error;
@@ -26,6 +27,7 @@ mod workers;
 use sqlx::SqlitePool;
 
 pub use accounts::Account;
+pub use by_hand::CanceledRun;
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
 pub use error::StoreError;
 pub use files::{FileState, InputFile, NewFile};
@@ -33,7 +35,7 @@ pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use queue::{NewRow, QueueOutcome, QueueRow};
 pub use quota::Allowance;
-pub use reports::{BadRow, CauseGroup, QueueDepth, RunCounts, RunReport};
+pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup, RunCounts, RunReport};
 pub use results::LineOutcome;
 pub use rows::{BadInput, Intake, OpenBatch, PendingRow, UnkeptLines};
 pub use runs::{NewRun, Run, RunSource};

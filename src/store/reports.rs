@@ -1,6 +1,6 @@
 //! What people ask of the database: counts, causes, bad rows, depth of the queue.
 
-use super::{Result, Run, Store, StoreError, read, write_tx};
+use super::{Result, Run, Store, StoreError, read};
 use crate::clock::Time;
 use crate::domain::state::{RowState, RunStatus};
 
@@ -25,7 +25,7 @@ pub struct RunCounts {
     pub duplicate: u64,
     /// Nothing to send.
     pub unchanged: u64,
-    /// On the suppression list.
+    /// Left alone for a good reason.
     pub suppressed: u64,
     /// Waiting for approval.
     pub held: u64,
@@ -80,7 +80,7 @@ impl RunCounts {
     }
 }
 
-/// Bad rows of one cause, with the first of them.
+/// Rows that were not sent, by their stable code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseGroup {
     /// The state they ended in.
@@ -89,10 +89,29 @@ pub struct CauseGroup {
     pub code: String,
     /// How many.
     pub rows: u64,
+    /// The most frequent reasons, the largest first.
+    pub reasons: Vec<ReasonGroup>,
+    /// Reasons that are not among them.
+    pub more_reasons: u64,
+}
+
+impl CauseGroup {
+    /// Rows of the reasons that are not named.
+    #[must_use]
+    pub fn more_rows(&self) -> u64 {
+        self.rows.saturating_sub(self.reasons.iter().map(|reason| reason.rows).sum())
+    }
+}
+
+/// Rows that were not sent for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReasonGroup {
+    /// The reason in words.
+    pub reason: String,
+    /// How many.
+    pub rows: u64,
     /// The first lines, or row ids where there is no file.
     pub first_lines: Vec<u64>,
-    /// The words of the first of them.
-    pub sample: String,
 }
 
 /// A run and its counts.
@@ -106,7 +125,7 @@ pub struct RunReport {
     pub requests: u64,
 }
 
-/// A row that ended badly.
+/// A row that was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct BadRow {
     /// Its number.
@@ -142,6 +161,32 @@ pub struct QueueDepth {
     pub oldest: Option<Time>,
 }
 
+/// The states of rows that were not sent and that a file of rejects holds.
+macro_rules! not_sent {
+    () => {
+        "('invalid', 'rejected', 'failed', 'suppressed', 'canceled')"
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct ReasonRow {
+    state: String,
+    code: String,
+    reason: String,
+    n: i64,
+    lines: String,
+    code_rows: i64,
+    code_reasons: i64,
+}
+
+impl ReasonRow {
+    fn reason(&self) -> ReasonGroup {
+        let mut first_lines: Vec<u64> = self.lines.split(',').filter_map(|at| at.parse().ok()).collect();
+        first_lines.sort_unstable();
+        ReasonGroup { reason: self.reason.clone(), rows: self.n.unsigned_abs(), first_lines }
+    }
+}
+
 impl Store {
     /// The rows of a run by where they stand, row by row: what the end of a run rests on.
     pub async fn count_rows(&self, run: &Run) -> Result<RunCounts> {
@@ -166,17 +211,17 @@ impl Store {
     /// The same from what the batches say of their rows: quick, for people who look often.
     pub async fn run_counts(&self, run: &Run) -> Result<RunCounts> {
         let by_state: Vec<(String, i64)> = read!(self, db => {
-            sqlx::query_as(
+            sqlx::query_as(concat!(
                 "select state, sum(row_count) from batches
                   where run_id = $1 and state in ('pending', 'in_flight', 'delivered') group by state
                  union all
                  select state, count(*) from member_queue
-                  where run_id = $1 and code is not null and state in ('invalid', 'rejected', 'failed') group by state
+                  where run_id = $1 and code is not null and state in ", not_sent!(), " group by state
                  union all
                  select state, count(*) from member_queue
-                  where run_id = $1 and batch_id is null and state not in ('invalid', 'rejected', 'failed')
+                  where run_id = $1 and batch_id is null and state not in ", not_sent!(), "
                   group by state",
-            )
+            ))
             .bind(run.id)
             .fetch_all(db)
             .await?
@@ -197,51 +242,70 @@ impl Store {
         Ok(requests.unsigned_abs())
     }
 
-    /// A run's bad rows grouped by cause, the largest group first, each with its first five lines.
+    /// A run's rows that were not sent, by code, the largest group first; each with its most frequent
+    /// reasons, and each reason with its first lines.
     pub async fn causes(&self, run_id: i64) -> Result<Vec<CauseGroup>> {
-        let rows: Vec<(String, String, i64, String, String)> = read!(self, db => {
-            sqlx::query_as(
-                "select state, code, count(*),
-                        string_agg(case when place <= 5 then at end, ','),
-                        max(case when place = 1 then reason end)
-                   from (select state, code, reason, coalesce(line, id) as at,
-                                row_number() over (partition by state, code order by coalesce(line, id)) as place
-                           from member_queue
-                          where run_id = $1 and code is not null and state in ('invalid', 'rejected', 'failed'))
-                  group by state, code order by count(*) desc, code",
-            )
+        let rows: Vec<ReasonRow> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "with told as (
+                     select state, code, reason, coalesce(line, id) as at,
+                            row_number() over (partition by state, code, reason order by coalesce(line, id)) as place
+                       from member_queue
+                      where run_id = $1 and code is not null and state in ", not_sent!(), "),
+                 reasons as (
+                     select state, code, reason, count(*) as n, min(at) as first_at,
+                            string_agg(case when place <= 5 then at end, ',') as lines
+                       from told group by state, code, reason),
+                 ranked as (
+                     select *, sum(n) over (partition by state, code) as code_rows,
+                            count(*) over (partition by state, code) as code_reasons,
+                            row_number() over (partition by state, code order by n desc, first_at) as place
+                       from reasons)
+                 select state, code, reason, n, lines, code_rows, code_reasons from ranked
+                  where place <= 5 order by code_rows desc, code, state, place",
+            ))
             .bind(run_id)
             .fetch_all(db)
             .await?
         });
-        Ok(rows
-            .into_iter()
-            .map(|(state, code, rows, lines, sample)| {
-                let mut first_lines: Vec<u64> = lines.split(',').filter_map(|at| at.parse().ok()).collect();
-                first_lines.sort_unstable();
-                CauseGroup { state, code, rows: rows.unsigned_abs(), first_lines, sample }
-            })
-            .collect())
+        let mut causes: Vec<CauseGroup> = Vec::new();
+        for row in rows {
+            let is_same = |cause: &&mut CauseGroup| cause.code == row.code && cause.state == row.state;
+            let reason = row.reason();
+            if let Some(cause) = causes.last_mut().filter(is_same) {
+                cause.reasons.push(reason);
+                cause.more_reasons = cause.more_reasons.saturating_sub(1);
+            } else {
+                causes.push(CauseGroup {
+                    state: row.state,
+                    code: row.code,
+                    rows: row.code_rows.unsigned_abs(),
+                    reasons: vec![reason],
+                    more_reasons: row.code_reasons.unsigned_abs().saturating_sub(1),
+                });
+            }
+        }
+        Ok(causes)
     }
 
-    /// A page of a run's bad rows: those of a file after line `after.0`, those of the queue after id `after.1`.
+    /// A page of a run's rows that were not sent: those of a file after line `after.0`, those of the queue after id `after.1`.
     pub async fn bad_rows(&self, run_id: i64, after: (i64, i64), limit: u32) -> Result<Vec<BadRow>> {
         let rows = read!(self, db => {
             // The told rows of a file lie in order of line; those of the queue have none.
-            sqlx::query_as(
+            sqlx::query_as(concat!(
                 "select q.id, q.line, q.email, q.name, coalesce(q.tags, t.tags) as tags,
                         q.state, q.code, q.reason
                    from member_queue q left join tag_sets t on t.id = q.tag_set_id
                   where q.run_id = $1 and q.code is not null and q.line > $2
-                    and q.state in ('invalid', 'rejected', 'failed')
+                    and q.state in ", not_sent!(), "
                  union all
                  select q.id, q.line, q.email, q.name, coalesce(q.tags, t.tags) as tags,
                         q.state, q.code, q.reason
                    from member_queue q left join tag_sets t on t.id = q.tag_set_id
                   where q.run_id = $1 and q.code is not null and q.line is null and q.id > $3
-                    and q.state in ('invalid', 'rejected', 'failed')
+                    and q.state in ", not_sent!(), "
                  order by 2, 1 limit $4",
-            )
+            ))
             .bind(run_id)
             .bind(after.0)
             .bind(after.1)
@@ -290,79 +354,6 @@ impl Store {
             // Other programs may write the moment as they like.
             oldest: [oldest_new.as_deref().and_then(Time::parse), oldest_run].into_iter().flatten().min(),
         })
-    }
-
-    /// Brings failed rows back to pending, of one run or of all, of one code or of all; with
-    /// `dry_run` only counts them. Rows, and the runs they belong to.
-    pub async fn retry_failed(
-        &self,
-        run: Option<i64>,
-        code: Option<&str>,
-        now: Time,
-        dry_run: bool,
-    ) -> Result<(u64, Vec<i64>)> {
-        let found: Vec<(i64, i64, i64)> = read!(self, db => {
-            sqlx::query_as(
-                "select q.batch_id, q.run_id, count(*) from member_queue q
-                  where q.code is not null and q.state = 'failed'
-                    and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
-                  group by q.batch_id, q.run_id order by q.batch_id",
-            )
-            .bind(run)
-            .bind(code)
-            .fetch_all(db)
-            .await?
-        });
-        let rows = found.iter().map(|(_, _, rows)| rows.unsigned_abs()).sum();
-        let mut runs: Vec<i64> = found.iter().map(|(_, run, _)| *run).collect();
-        runs.sort_unstable();
-        runs.dedup();
-        if dry_run {
-            return Ok((rows, runs));
-        }
-        write_tx!(self, tx => {
-            for (batch, _, _) in &found {
-                sqlx::query(
-                    "update member_queue
-                        set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
-                      where batch_id = $1 and state = 'failed'",
-                )
-                .bind(batch)
-                .execute(&mut *tx)
-                .await?;
-                sqlx::query(
-                    "update batches set state = 'pending', attempts = 0, due_at = $2, settled_at = null
-                      where id = $1 and state = 'failed'",
-                )
-                .bind(batch)
-                .bind(now)
-                .execute(&mut *tx)
-                .await?;
-            }
-            for run in &runs {
-                sqlx::query(
-                    "update runs set status = 'running', reason = null, finished_at = null
-                      where id = $1 and status <> 'held'",
-                )
-                .bind(run)
-                .execute(&mut *tx)
-                .await?;
-            }
-        });
-        Ok((rows, runs))
-    }
-
-    /// Runs that stopped with rows still pending.
-    pub async fn stopped_runs(&self) -> Result<Vec<i64>> {
-        let runs = read!(self, db => {
-            sqlx::query_scalar(
-                "select distinct b.run_id from batches b join runs r on r.id = b.run_id
-                  where b.state = 'pending' and r.finished_at is not null order by b.run_id",
-            )
-            .fetch_all(db)
-            .await?
-        });
-        Ok(runs)
     }
 }
 

@@ -96,8 +96,55 @@ fn a_wrong_key_ends_at_once_and_the_right_one_goes_on() {
     let counts = bench.luma.snapshot();
     assert_eq!((counts.requests, counts.imports), (1, 0), "{ended}");
     assert_eq!(bench.db().count("select count(*) from member_queue where state = 'pending'"), 50);
+    let why = "key refused: 401: You are not signed in; `lumasync sync` goes on once the key is right";
+    for args in [vec!["status"], vec!["runs", "show", "1"]] {
+        let said = bench.lumasync(args).run().with_code(0);
+        assert!(said.stdout.contains(why), "{said}");
+    }
+    let said = bench.lumasync(["--output", "json", "status"]).run().with_code(0).stdout;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(
+        (&said["standing_runs"][0]["run"], &said["runs"][0]["status"]),
+        (&1.into(), &"running".into())
+    );
+    let said = bench.lumasync(["--output", "json", "runs", "show", "1"]).run().with_code(0).stdout;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert!(
+        said["reason"].as_str().is_some_and(|reason| reason.starts_with("stopped: key refused")),
+        "{said}"
+    );
+
     let ended = bench.sync([]).run().with_code(0);
     assert!(bench.luma.members() == people.members, "{ended}");
+    assert_eq!(ended.report().0["reason"], serde_json::Value::Null, "{ended}");
+    let said = bench.lumasync(["status"]).run().with_code(0);
+    assert!(!said.stdout.contains("stopped"), "{said}");
+}
+
+#[test]
+fn a_service_that_starts_with_a_wrong_key_leaves_the_reason_too() {
+    let (bench, people) = (Bench::new("", SMALL), People::clean(20, None));
+    bench.scratch.write("list.csv", &people.csv);
+    bench.sync(["list.csv"]).env("TEST_LUMA_KEY", "some-other-key").run().with_code(78);
+    let db = crate::support::Db::open_to_write(&bench.scratch.path("t.db"));
+    db.execute("update runs set reason = null");
+    bench.lumasync(["run"]).env("TEST_LUMA_KEY", "some-other-key").run().with_code(78);
+    let said = bench.lumasync(["status"]).run().with_code(0);
+    assert!(said.stdout.contains("stopped   run 1: key refused"), "{said}");
+}
+
+#[test]
+fn one_block_is_one_warning() {
+    let window = Duration::from_secs(1);
+    let limit = Some(Limit { requests: 4, window, block: window });
+    let extra = "batch.max_rows = 10\nluma.max_in_flight = 8\nluma.rate_limit.requests = 1000";
+    let (bench, people) =
+        (Bench::with(Options { limit, ..faulty("slow=100ms") }, extra), People::clean(100, None));
+    bench.scratch.write("list.csv", &people.csv);
+    let ended = bench.sync(["list.csv"]).run().with_code(0);
+    let warned = ended.stderr.lines().filter(|line| line.contains("too many requests")).count() as u64;
+    let throttled = bench.luma.snapshot().throttled;
+    assert!(warned >= 1 && warned < throttled, "{warned} warnings for {throttled} answers\n{ended}");
 }
 
 #[test]

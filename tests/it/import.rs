@@ -272,3 +272,106 @@ fn a_file_that_is_no_list_is_named_and_harms_no_other() {
     assert!(ended.stderr.contains("emial"), "{ended}");
     assert_eq!(bench.luma.members(), members(&[("bo@example.org", &[])]), "{ended}");
 }
+
+#[test]
+fn guests_who_declined_are_left_alone_and_told_of() {
+    let bench = Bench::new("", "folder.on_error = \"refuse\"");
+    let guests = "api_id,name,email,approval_status\ngst-1,Ana,ana@example.org,approved\n\
+        gst-2,Bo,bo@example.org,declined\ngst-3,Cy,cy@example.org,invited\ngst-4,Di,di@example.org,waitlist\n";
+    bench.scratch.write("guests.csv", guests);
+    let ended = bench.sync(["guests.csv"]).run().with_code(0);
+    let report = ended.report();
+    assert_eq!(bench.luma.members().into_keys().collect::<Vec<_>>(), ["ana@example.org", "di@example.org"]);
+    assert_eq!((report.text("status"), report.rows("suppressed")), ("succeeded", 2), "{ended}");
+    assert_eq!(report.causes(), [("guest_excluded".to_owned(), 2)]);
+    let run = report.number("run").to_string();
+    let rejects = bench.lumasync(["rejects", &run]).run().with_code(0).stdout;
+    bench.scratch.write("again.csv", &rejects);
+    let report = bench.sync(["again.csv"]).run().with_code(0).report();
+    assert_eq!((report.rows("read"), report.rows("suppressed")), (2, 2), "{rejects}");
+
+    bench.configure("folder.guests = \"all\"");
+    bench.sync(["again.csv", "--again"]).run().with_code(0);
+    assert_eq!(bench.luma.members().len(), 4, "it was asked for");
+}
+
+#[test]
+fn each_reason_has_its_line_and_the_numbers_add_up() {
+    let bench = Bench::new("", "");
+    let mut list = "email,tags\nana@example.org,vip\n".to_owned();
+    for (tag, rows) in [("a", 4), ("b", 3), ("c", 2), ("d", 2), ("e", 2), ("f", 1), ("g", 1)] {
+        for row in 0..rows {
+            let _ = writeln!(list, "{tag}{row}@example.org,{tag}");
+        }
+    }
+    bench.scratch.write("list.csv", &list);
+    let ended = bench.sync(["list.csv"]).run().with_code(4);
+    let report = ended.report();
+    let cause = &report.0["causes"][0];
+    assert_eq!((&cause["code"], &cause["rows"]), (&"tag_unknown".into(), &15.into()), "{ended}");
+    let reasons = cause["reasons"].as_array().expect("reasons");
+    let counts: Vec<u64> = reasons.iter().filter_map(|reason| reason["rows"].as_u64()).collect();
+    assert_eq!(counts, [4, 3, 2, 2, 2]);
+    assert_eq!((&cause["more_reasons"], &cause["more_rows"]), (&2.into(), &2.into()), "{cause}");
+    assert_eq!(reasons[1]["first_lines"], serde_json::json!([7, 8, 9]), "{cause}");
+    assert!(reasons[1]["reason"].as_str().is_some_and(|reason| reason.contains("`b`")), "{cause}");
+    let text = bench.lumasync(["runs", "show", "1"]).run().with_code(0).stdout;
+    assert!(text.contains("2  and 2 more reasons"), "{text}");
+    assert!(text.contains("(lines 7, 8, 9)") && text.contains("\n  1 request in "), "{text}");
+}
+
+#[test]
+fn columns_that_are_not_read_are_named_and_one_like_tags_is_asked_about() {
+    let bench = Bench::new("", "");
+    bench.scratch.write("list.csv", "Mail Address,Labels,Phone\nana@example.org,vip,1\n");
+    let ended = bench.sync(["list.csv"]).run().with_code(0);
+    assert!(
+        ended.stderr.contains("WARN") && ended.stderr.contains("(`Labels`): did you mean `tags`?"),
+        "{ended}"
+    );
+    assert!(ended.stderr.contains("not read: `Labels`, `Phone`"), "{ended}");
+    let told = ended.report().text("read_as").to_owned();
+    assert!(told.contains("did you mean `tags`?") && told.contains("`Phone`"), "{told}");
+    assert_eq!(bench.luma.members(), members(&[("ana@example.org", &[])]));
+}
+
+#[test]
+fn the_same_file_again_says_that_nothing_was_sent() {
+    let bench = Bench::new("", "");
+    bench.scratch.write("list.csv", "email\nana@example.org\n");
+    let first = bench.lumasync(["sync", "list.csv"]).run().with_code(0);
+    assert!(!first.stdout.contains("nothing was sent now"), "{first}");
+    let again = bench.lumasync(["sync", "list.csv"]).run().with_code(0);
+    assert!(
+        again.stdout.starts_with("nothing was sent now; this is what run 1 did:\nrun 1  list.csv"),
+        "{again}"
+    );
+    let report = bench.sync(["list.csv", "list.csv"]).run().with_code(0).report();
+    assert_eq!(report.0["already_taken"], true);
+}
+
+#[test]
+fn rows_of_too_few_or_too_many_cells_are_mended_in_place() {
+    let bench = Bench::new("", "");
+    bench
+        .scratch
+        .write("list.csv", "name,email\nAna,ana@example.org,vip\nbo@example.org\nCy,cy@example.org\n");
+    bench.sync(["list.csv"]).run().with_code(4);
+    let rejects = bench.lumasync(["rejects", "1"]).run().with_code(0).stdout;
+    bench.scratch.write("unmended.csv", &rejects);
+    let report = bench.sync(["unmended.csv"]).run().with_code(4).report();
+    assert_eq!((report.rows("invalid"), report.rows("delivered")), (2, 0), "{rejects}");
+    let mended = rejects.replace("bo@example.org,<missing>", "Bo,bo@example.org").replace(",vip", "");
+    bench.scratch.write("mended.csv", &mended);
+    bench.sync(["mended.csv"]).run().with_code(0);
+    let held = members(&[("ana@example.org", &[]), ("bo@example.org", &[]), ("cy@example.org", &[])]);
+    assert_eq!(bench.luma.members(), held, "{mended}");
+
+    bench.scratch.write("gone.csv", "email,name\ndi@example.org\n");
+    let run = bench.sync(["gone.csv"]).run().with_code(4).report().number("run").to_string();
+    std::fs::remove_file(bench.scratch.path("gone.csv")).expect("gone");
+    let rejects = bench.lumasync(["rejects", &run]).run().with_code(0).stdout;
+    bench.scratch.write("from-record.csv", &rejects);
+    let report = bench.sync(["from-record.csv"]).run().with_code(4).report();
+    assert_eq!((report.rows("invalid"), report.rows("delivered")), (1, 0), "{rejects}");
+}

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod cancel;
 mod cli;
 mod durability;
 mod faults;

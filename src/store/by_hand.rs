@@ -1,0 +1,221 @@
+//! What a person does to runs by hand: bring failed rows back, give a run up, see what stands still and why.
+
+use super::{Result, Store, read, write_tx};
+use crate::clock::Time;
+use crate::domain::code::Code;
+
+/// What a cancel came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CanceledRun {
+    /// Rows that will not be sent.
+    pub rows: u64,
+    /// Rows in a request now: they end as that does.
+    pub in_flight: u64,
+}
+
+/// Why a row of a canceled run was not sent.
+const CANCELED: &str = "the run was canceled before this row was sent";
+
+/// Rows of the run that wait for a request will not be sent; how many they are. Rows in a request are
+/// their claim's alone, and are not touched.
+macro_rules! drop_pending {
+    ($tx:ident, $run:expr, $now:expr) => {{
+        let rows = sqlx::query(
+            "update member_queue set state = 'canceled', code = $2, reason = $3, settled_at = $4
+              where state = 'pending' and batch_id in
+                    (select id from batches where run_id = $1 and state = 'pending')",
+        )
+        .bind($run)
+        .bind(Code::Canceled.as_str())
+        .bind(CANCELED)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        sqlx::query(
+            "update batches set state = 'canceled', settled_at = $2 where run_id = $1 and state = 'pending'",
+        )
+        .bind($run)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?;
+        rows
+    }};
+}
+
+impl Store {
+    /// Brings failed rows back to pending, of one run or of all, of one code or of all; with
+    /// `dry_run` only counts them. Rows, and the runs they belong to.
+    pub async fn retry_failed(
+        &self,
+        run: Option<i64>,
+        code: Option<&str>,
+        now: Time,
+        dry_run: bool,
+    ) -> Result<(u64, Vec<i64>)> {
+        let found: Vec<(i64, i64, i64)> = read!(self, db => {
+            sqlx::query_as(
+                "select q.batch_id, q.run_id, count(*) from member_queue q
+                  where q.code is not null and q.state = 'failed'
+                    and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
+                  group by q.batch_id, q.run_id order by q.batch_id",
+            )
+            .bind(run)
+            .bind(code)
+            .fetch_all(db)
+            .await?
+        });
+        let rows = found.iter().map(|(_, _, rows)| rows.unsigned_abs()).sum();
+        let mut runs: Vec<i64> = found.iter().map(|(_, run, _)| *run).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        if dry_run {
+            return Ok((rows, runs));
+        }
+        write_tx!(self, tx => {
+            for (batch, _, _) in &found {
+                sqlx::query(
+                    "update member_queue
+                        set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
+                      where batch_id = $1 and state = 'failed'",
+                )
+                .bind(batch)
+                .execute(&mut *tx)
+                .await?;
+                sqlx::query(
+                    "update batches set state = 'pending', attempts = 0, due_at = $2, settled_at = null
+                      where id = $1 and state = 'failed'",
+                )
+                .bind(batch)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
+            }
+            for run in &runs {
+                sqlx::query(
+                    "update runs set status = 'running', reason = null, finished_at = null
+                      where id = $1 and status <> 'held'",
+                )
+                .bind(run)
+                .execute(&mut *tx)
+                .await?;
+                // Its result files tell of what is no longer so: they are written again at its end.
+                sqlx::query("update input_files set state = 'taken' where run_id = $1 and state = 'archived'")
+                    .bind(run)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        });
+        Ok((rows, runs))
+    }
+
+    /// Gives up what is left of a run: its pending rows end as canceled, and its bytes may be taken in anew.
+    /// `None` where nothing is left of it.
+    pub async fn cancel_run(&self, id: i64, reason: &str, now: Time) -> Result<Option<CanceledRun>> {
+        let canceled = write_tx!(self, tx => { 'cancel: {
+            let (is_open, pending, in_flight): (bool, bool, i64) = sqlx::query_as(
+                "select r.finished_at is null,
+                        exists (select 1 from batches where run_id = r.id and state = 'pending'),
+                        (select coalesce(sum(row_count), 0) from batches where run_id = r.id and state = 'in_flight')
+                   from runs r where r.id = $1",
+            )
+            .bind(id)
+            .fetch_one(&mut *tx)
+            .await?;
+            if !is_open && !pending && in_flight == 0 {
+                break 'cancel None;
+            }
+            sqlx::query(
+                "update runs set status = 'canceled', finished_at = coalesce(finished_at, $3),
+                                 reason = $2 || coalesce('; before that: ' || reason, '')
+                  where id = $1 and status <> 'canceled'",
+            )
+            .bind(id)
+            .bind(reason)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+            // Whoever takes the file in now finds no part left to write; the same bytes begin a new run.
+            sqlx::query(
+                "update input_files
+                    set identity = identity || ':canceled:' || run_id,
+                        parts = case when state = 'taking' then max(parts_done, 1) else parts end,
+                        parts_done = case when state = 'taking' then max(parts_done, 1) else parts_done end,
+                        state = case when state = 'taking' then 'taken' else state end
+                  where run_id = $1 and identity not like '%:canceled:' || run_id",
+            )
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+            Some(CanceledRun { rows: drop_pending!(tx, id, now), in_flight: in_flight.unsigned_abs() })
+        }});
+        Ok(canceled)
+    }
+
+    /// Ends rows of canceled runs that were in a request when that was decided and came back unsent; how
+    /// many they are.
+    pub async fn drop_canceled(&self, now: Time) -> Result<u64> {
+        let runs: Vec<i64> = read!(self, db => {
+            sqlx::query_scalar(
+                "select distinct b.run_id from batches b join runs r on r.id = b.run_id
+                  where b.state = 'pending' and r.status = 'canceled'",
+            )
+            .fetch_all(db)
+            .await?
+        });
+        if runs.is_empty() {
+            return Ok(0);
+        }
+        let dropped = write_tx!(self, tx => {
+            let mut dropped = 0;
+            for run in &runs {
+                dropped += drop_pending!(tx, *run, now);
+            }
+            dropped
+        });
+        Ok(dropped)
+    }
+
+    /// Writes on every open run of the account that has rows to send why it stands still.
+    pub async fn stand_still(&self, account: &str, why: &str) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "update runs set reason = $2
+                  where account = $1 and status in ('queued', 'running') and exists
+                        (select 1 from batches where run_id = runs.id and state in ('pending', 'in_flight'))",
+            )
+            .bind(account)
+            .bind(why)
+            .execute(&mut *tx)
+            .await?;
+        });
+        Ok(())
+    }
+
+    /// Open runs that stand still, and why.
+    pub async fn standing_runs(&self) -> Result<Vec<(i64, String)>> {
+        let runs = read!(self, db => {
+            sqlx::query_as(
+                "select id, reason from runs
+                  where status in ('queued', 'running') and reason is not null order by id",
+            )
+            .fetch_all(db)
+            .await?
+        });
+        Ok(runs)
+    }
+
+    /// Runs that stopped with rows still pending.
+    pub async fn stopped_runs(&self) -> Result<Vec<i64>> {
+        let runs = read!(self, db => {
+            sqlx::query_scalar(
+                "select distinct b.run_id from batches b join runs r on r.id = b.run_id
+                  where b.state = 'pending' and r.finished_at is not null and r.status <> 'canceled'
+                  order by b.run_id",
+            )
+            .fetch_all(db)
+            .await?
+        });
+        Ok(runs)
+    }
+}
