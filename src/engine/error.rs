@@ -22,7 +22,7 @@ pub enum EngineError {
     },
     /// A file with invalid rows, where such files are refused.
     #[error(
-        "`{path}` has {rows} invalid rows, the first on line {line}: {reason}\nhint: mend them, or set `folder.on_error = \"skip\"` to send the others"
+        "`{path}` has invalid rows ({rows}, the first on line {line}): {reason}\nhint: mend them, or set `folder.on_error = \"skip\"` to send the others"
     )]
     Refused {
         /// Which.
