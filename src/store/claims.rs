@@ -217,6 +217,9 @@ macro_rules! claim_due {
             .fetch_all(&mut *$tx)
             .await?;
 
+            let is_throttled = gate.block_cause.as_deref() == Some("throttled");
+            let why = if is_throttled { "a block by Luma" } else { "Luma to answer well" };
+            let block = gate.blocked_until.filter(|until| *until > now).map(|until| (until, why));
             if due.is_empty() {
                 let next: Option<Time> = sqlx::query_scalar(
                     "select min(b.due_at) from batches b join runs r on r.id = b.run_id
@@ -228,7 +231,10 @@ macro_rules! claim_due {
                 .fetch_one(&mut *$tx)
                 .await?;
                 if let Some(at) = next {
-                    break 'claim Claim::Wait(at, "a retry or a filling batch");
+                    break 'claim match block {
+                        Some((until, why)) if until >= at => Claim::Wait(until, why),
+                        _ => Claim::Wait(at, "a retry or a filling batch"),
+                    };
                 }
                 let is_elsewhere: bool = sqlx::query_scalar(
                     "select exists (select 1 from batches b join workers w on w.id = b.worker_id
@@ -246,12 +252,7 @@ macro_rules! claim_due {
                     Claim::Idle
                 };
             }
-            if let Some(until) = gate.blocked_until.filter(|until| *until > now) {
-                let why = if gate.block_cause.as_deref() == Some("throttled") {
-                    "a block by Luma"
-                } else {
-                    "Luma to answer well"
-                };
+            if let Some((until, why)) = block {
                 break 'claim Claim::Wait(until, why);
             }
             if let Err(until) = room {

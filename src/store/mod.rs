@@ -60,7 +60,7 @@ macro_rules! write_tx {
     ($store:expr, $tx:ident => $body:block) => {
         match &$store.pools {
             $crate::store::Pools::Sqlite { writer, .. } => {
-                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let mut transaction = $crate::store::begin(writer).await?;
                 let $tx = &mut *transaction;
                 let value = $body;
                 transaction.commit().await?;
@@ -83,6 +83,19 @@ macro_rules! read {
 }
 
 pub(crate) use {read, write_tx};
+
+/// Begins a write. A full disk ends a transaction by itself, and its connection believes it open from then
+/// on: it is given up for a new one.
+async fn begin(writer: &SqlitePool) -> sqlx::Result<sqlx::SqliteTransaction<'static>> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            writer.begin_with(BEGIN).await
+        }
+        begun => begun,
+    }
+}
 
 /// A count as the database keeps it.
 fn int(count: impl TryInto<i64>) -> i64 {
