@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::folder::chain;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::outcome::{FAULTS_IN_A_ROW, Outcome};
@@ -41,6 +42,8 @@ struct Drain<'a> {
     rest: Option<Time>,
     /// Nothing was pending at the last look.
     is_idle: bool,
+    /// The database was not available at the last look.
+    is_held_up: bool,
 }
 
 impl Engine {
@@ -55,6 +58,7 @@ impl Engine {
             permits: 0,
             rest: None,
             is_idle: false,
+            is_held_up: false,
         };
         let end = drain.run(for_ever).await;
         self.progress.wait(None);
@@ -106,6 +110,7 @@ impl Drain<'_> {
         let answered = std::mem::take(&mut self.answered);
         let claim = match engine.store.turn(&answered, (limit > 0).then_some(&claims), &engine.clock).await {
             Ok(claim) => {
+                self.is_held_up = false;
                 for settlement in &answered {
                     engine.count(settlement);
                 }
@@ -120,7 +125,9 @@ impl Drain<'_> {
                 None
             }
             Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "the database is not available; waiting");
+                if !std::mem::replace(&mut self.is_held_up, true) {
+                    tracing::warn!(error = chain(&error), "the database is not available; waiting");
+                }
                 Some(Claim::Wait(now.plus(LOOK_AGAIN), "the database"))
             }
             Err(error) => return Err(error.into()),
@@ -191,6 +198,7 @@ impl Engine {
     /// Writes one outcome, however long the database is busy or full.
     async fn settle_alone(&self, settlement: &Settlement) -> Result<(), EngineError> {
         let batch = &settlement.batch;
+        let mut is_told = false;
         loop {
             match self.store.turn(std::slice::from_ref(settlement), None, &self.clock).await {
                 Ok(_) => {
@@ -202,7 +210,13 @@ impl Engine {
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {
-                    tracing::warn!(batch = batch.id, %error, "could not write an outcome yet");
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(
+                            batch = batch.id,
+                            error = chain(&error),
+                            "could not write an outcome yet"
+                        );
+                    }
                     self.clock.sleep(WRITE_PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),

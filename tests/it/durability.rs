@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use lumasync::sandbox::Options;
 
-use crate::support::{Bench, Members, PATIENCE, People, faulty, wait_until, within};
+use crate::support::{Bench, Binary, Members, PATIENCE, People, faulty, wait_until, within};
 
 /// Every row that the database calls delivered is held by Luma, with its tags.
 #[track_caller]
@@ -130,4 +130,32 @@ fn sigterm_while_everybody_waits_for_the_quota_ends_at_once() {
     let ended = running.wait().with_code(143);
     assert!(begun.elapsed() < Duration::from_secs(5), "{ended}");
     assert_eq!(bench.luma.members().len(), 20);
+}
+
+/// Lets a process write no file beyond this size, as a full disk would.
+#[cfg(target_os = "linux")]
+fn limit_files(pid: u32, bytes: &str) {
+    let (limit, pid) = (format!("--fsize={bytes}:unlimited"), pid.to_string());
+    let set = std::process::Command::new("prlimit").args([&limit, "--pid", &pid]).status();
+    assert!(set.expect("the program `prlimit`").success(), "no limit for {pid}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_holds_a_run_up_and_costs_it_nothing() {
+    let bench = Bench::new("slow=40ms", "batch.max_rows = 10");
+    let people = People::clean(1_000, None);
+    bench.scratch.write("list.csv", &people.csv);
+    // Without the trap the system would end the process.
+    let script = format!("trap '' XFSZ; exec {} --output json sync list.csv", env!("CARGO_BIN_EXE_lumasync"));
+    let running = Binary::other("sh", &bench.scratch, ["-c", &script]).spawn();
+    wait_until(PATIENCE, "a request", || bench.luma.snapshot().imports > 8);
+    let log = bench.scratch.path("t.db-wal").metadata().expect("a log").len();
+    limit_files(running.id(), &log.to_string());
+    wait_until(PATIENCE, "the full disk", || running.stderr().contains("could not write an outcome yet"));
+    limit_files(running.id(), "unlimited");
+    let ended = running.wait().with_code(0);
+    assert_eq!(ended.report().rows("delivered"), 1_000, "{ended}");
+    assert_eq!((bench.luma.members(), bench.luma.snapshot().repeats), (people.members, 0), "{ended}");
+    nothing_is_called_delivered_in_vain(&bench);
 }

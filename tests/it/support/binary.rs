@@ -91,6 +91,10 @@ impl Running {
         self.signal("CONT");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn signal(&self, name: &str) {
         let (option, pid) = (format!("-{name}"), self.child.id().to_string());
         let sent = Command::new("kill").args([&option, &pid]).status();
