@@ -1,5 +1,6 @@
 //! Why the engine stops short of its work.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::ingest::FileError;
@@ -88,8 +89,10 @@ impl EngineError {
             Self::Store(error) => error.is_passing() || matches!(error, StoreError::Lost { .. }),
             Self::Unreachable(_) | Self::Changed { .. } => true,
             Self::File(error) => error.is_passing(),
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
             Self::Refused { .. }
-            | Self::Io { .. }
             | Self::KeyRefused(_)
             | Self::WrongAccount { .. }
             | Self::Mixed { .. }
