@@ -43,7 +43,7 @@ pub enum EngineError {
         /// On what.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Luma refuses the key.
     #[error(
@@ -121,7 +121,7 @@ impl EngineError {
         Some(format!("stopped: {text}; `lumasync sync` goes on {goes_on}"))
     }
 
-    pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
