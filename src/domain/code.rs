@@ -27,7 +27,19 @@ pub enum Code {
     AccountUnknown,
     /// The guest declined or never answered: `approval_status` is not one that `folder.guests` takes.
     GuestExcluded,
-    /// The same person stands earlier in the same run.
+    /// The event has no name.
+    NameMissing,
+    /// `start_at` is no moment, or one that does not exist or exists twice in its zone.
+    StartInvalid,
+    /// The event would begin in the past.
+    StartInPast,
+    /// The cover is not an https image on a host that Luma takes.
+    CoverNotAllowed,
+    /// A field of the event holds something that it cannot hold.
+    FieldInvalid,
+    /// Fields of the event contradict each other, or one needs another.
+    FieldsConflict,
+    /// The same person stands earlier in the same run; the same event is there already.
     Duplicate,
     /// The ledger shows that nothing is left to send.
     Unchanged,
@@ -37,11 +49,13 @@ pub enum Code {
     AttemptsExhausted,
     /// A person canceled the run before the row was sent.
     Canceled,
+    /// The request left, and no answer says whether the event exists.
+    AnswerUnknown,
 }
 
 impl Code {
     /// Every code, in the order of the documented table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::EmailMissing,
         Self::EmailInvalid,
         Self::TagUnknown,
@@ -51,11 +65,18 @@ impl Code {
         Self::CellTooLong,
         Self::AccountUnknown,
         Self::GuestExcluded,
+        Self::NameMissing,
+        Self::StartInvalid,
+        Self::StartInPast,
+        Self::CoverNotAllowed,
+        Self::FieldInvalid,
+        Self::FieldsConflict,
         Self::Duplicate,
         Self::Unchanged,
         Self::ApiRejected,
         Self::AttemptsExhausted,
         Self::Canceled,
+        Self::AnswerUnknown,
     ];
 
     /// The stable text of the code.
@@ -71,11 +92,18 @@ impl Code {
             Self::CellTooLong => "cell_too_long",
             Self::AccountUnknown => "account_unknown",
             Self::GuestExcluded => "guest_excluded",
+            Self::NameMissing => "name_missing",
+            Self::StartInvalid => "start_invalid",
+            Self::StartInPast => "start_in_past",
+            Self::CoverNotAllowed => "cover_not_allowed",
+            Self::FieldInvalid => "field_invalid",
+            Self::FieldsConflict => "fields_conflict",
             Self::Duplicate => "duplicate",
             Self::Unchanged => "unchanged",
             Self::ApiRejected => "api_rejected",
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::Canceled => "canceled",
+            Self::AnswerUnknown => "answer_unknown",
         }
     }
 
@@ -93,11 +121,18 @@ impl Code {
             | Self::EncodingInvalid
             | Self::CellTooLong
             | Self::AccountUnknown
+            | Self::NameMissing
+            | Self::StartInvalid
+            | Self::StartInPast
+            | Self::CoverNotAllowed
+            | Self::FieldInvalid
+            | Self::FieldsConflict
             | Self::Duplicate
             | Self::Unchanged
             | Self::ApiRejected
             | Self::AttemptsExhausted
-            | Self::Canceled => RowState::Invalid,
+            | Self::Canceled
+            | Self::AnswerUnknown => RowState::Invalid,
         }
     }
 

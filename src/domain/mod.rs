@@ -1,10 +1,11 @@
-//! Values and rules: what an address, a tag set, a state and a verdict are.
+//! Values and rules: what an address, a tag set, an event, a state and a verdict are.
 //!
 //! Knows nothing of the database, the network, files or the runtime.
 
 pub mod batch;
 pub mod code;
 pub mod email;
+pub mod event;
 pub mod guest;
 pub mod outcome;
 pub mod retry;

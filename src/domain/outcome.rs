@@ -91,7 +91,7 @@ impl BlockCause {
 /// So many passing faults in a row are Luma's, not the batch's: everybody pauses, longer each time.
 pub const FAULTS_IN_A_ROW: u32 = 5;
 /// The shortest wait after a 429, whatever it says.
-const SHORTEST_BLOCK: Duration = Duration::from_secs(1);
+pub(super) const SHORTEST_BLOCK: Duration = Duration::from_secs(1);
 /// Bodies smaller than this are taken by everybody: what refuses them is no limit of size.
 const SMALLEST_BODY: usize = 1_024;
 
@@ -174,8 +174,19 @@ fn after_fault(reason: &str, retry_after: Option<Duration>, unreached: bool, fac
 
 /// The pause for everybody after faults in a row.
 fn pause(reason: &str, facts: &Facts<'_>) -> Option<Block> {
-    let beyond = (facts.faults + 1).checked_sub(FAULTS_IN_A_ROW)?;
-    let until = facts.now.plus(facts.retry.backoff(beyond + 1, 0.5 + facts.jitter / 2.0, None));
+    pause_after_faults(reason, facts.faults, facts.retry, facts.jitter, facts.now)
+}
+
+/// The pause for everybody where this fault, after so many others in a row, is one too many.
+pub(super) fn pause_after_faults(
+    reason: &str,
+    faults: u32,
+    retry: RetryPolicy,
+    jitter: f64,
+    now: Time,
+) -> Option<Block> {
+    let beyond = (faults + 1).checked_sub(FAULTS_IN_A_ROW)?;
+    let until = now.plus(retry.backoff(beyond + 1, 0.5 + jitter / 2.0, None));
     Some(Block { until, reason: format!("Luma does not answer well: {reason}"), cause: BlockCause::Faults })
 }
 

@@ -35,6 +35,18 @@ macro_rules! text_enum {
     };
 }
 
+pub(super) use text_enum;
+
+text_enum! {
+    /// What a run's rows are.
+    Kind {
+        /// People for the audience.
+        Members = "members",
+        /// Events to be created.
+        Events = "events",
+    }
+}
+
 text_enum! {
     /// Where one row stands. `InFlight` is entered by a claim and left by its settle alone.
     RowState {

@@ -1,0 +1,70 @@
+//! What tells one event from all others: what its owner says, else what it is.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use super::{Event, Field};
+use crate::domain::code::Code;
+
+/// The key of an event: of those that exist or may come to exist, each has its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientKey(String);
+
+impl ClientKey {
+    /// A key that somebody chose.
+    pub(super) fn parse(text: &str) -> Result<Self, (Code, String)> {
+        if text.chars().count() > 200 {
+            return Err((Code::FieldInvalid, "is longer than 200 characters".to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The key of an event that says none: its content decides. Not its password, which nobody is to
+    /// guess from a key.
+    pub(super) fn of(event: &Event) -> Self {
+        let mut hash = Sha256::new();
+        let mut add = |field: Field, value: Option<&str>| {
+            // Lengths keep neighbours apart.
+            let value = value.unwrap_or_default();
+            hash.update(format!("{field}:{}:{value};", value.len()));
+        };
+        let number = |value: Option<u32>| value.map(|value| value.to_string());
+        let answer = |value: Option<bool>| value.map(|value| value.to_string());
+        add(Field::Name, Some(event.name()));
+        add(Field::StartAt, event.start_at().map(|at| at.to_string()).as_deref());
+        add(Field::CoverUrl, event.cover_url());
+        add(Field::DurationMinutes, number(event.duration_minutes()).as_deref());
+        add(Field::RequireRsvp, answer(event.require_rsvp()).as_deref());
+        add(Field::RequireRsvpApproval, answer(event.require_rsvp_approval()).as_deref());
+        let zoom = event.zoom();
+        let (id, url, _): (_, _, Option<&SecretString>) =
+            zoom.map_or((None, None, None), |zoom| zoom.meeting());
+        add(Field::ZoomCreationMethod, zoom.map(super::Zoom::method));
+        add(Field::ZoomMeetingId, id);
+        add(Field::ZoomMeetingUrl, url);
+        add(Field::ZoomSessionType, zoom.and_then(super::Zoom::session_type));
+        add(Field::CommunityApiId, event.community_api_id());
+        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("content:{digest}"))
+    }
+
+    /// The key of one more of the same event, deliberately: once in each run that asks for it.
+    #[must_use]
+    pub fn again(&self, run_id: i64) -> Self {
+        Self(format!("{}#again-{run_id}", self.0))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
