@@ -125,6 +125,8 @@ fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         refuse_files: false,
         spill_dir: db.parent().context("a database in no folder")?.to_owned(),
         folder: None,
+        event_rules: lumasync::domain::event::EventRules::default(),
+        on_unknown: lumasync::domain::event::OnUnknown::Hold,
         is_service: false,
     })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::domain::event::EventState;
 use crate::sandbox::{FaultError, Faults};
 use crate::telemetry::Format;
 
@@ -65,6 +66,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: RunsCommand,
     },
+    /// Events: what became of each, and the way out for those in doubt
+    Events {
+        #[command(subcommand)]
+        command: EventsCommand,
+    },
     /// A run's bad rows, as a file that can be mended and dropped back in
     Rejects(RejectsArgs),
     /// Bring failed work back to pending
@@ -116,16 +122,70 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SyncArgs {
-    /// Files to take in; none means the drop folder, the queue and whatever is left over
+    /// Files to take in; none means the drop folder, the queues and whatever is left over
     pub(super) files: Vec<PathBuf>,
+    /// What the rows of the files are
+    #[arg(long, value_enum, default_value = "members", requires = "files")]
+    pub(super) kind: KindChoice,
     /// A tag for every row of the files: a name of [tags] or an id
     #[arg(long = "tag", value_name = "TAG", requires = "files")]
     pub(super) tags: Vec<String>,
-    /// Take the files in though the same bytes were taken in before
+    /// Take the files in though the same bytes were taken in before; of events it deliberately makes
+    /// others of the same
     #[arg(long, requires = "files")]
     pub(super) again: bool,
     #[command(flatten)]
     pub(super) sandbox: SandboxChoice,
+}
+
+/// What the rows of files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KindChoice {
+    /// People for the audience.
+    Members,
+    /// Events to be created.
+    Events,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EventsCommand {
+    /// Events, newest first
+    List(EventsListArgs),
+    /// One event: what was asked and answered, who decided what, what to look for on Luma
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Say what became of an event in doubt; it is noted who said so and when
+    Resolve(ResolveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsListArgs {
+    /// Only those in this state, for example `unknown`
+    #[arg(long, value_parser = parse_event_state)]
+    pub(super) state: Option<EventState>,
+    /// Only those of this run
+    #[arg(long, value_name = "ID")]
+    pub(super) run: Option<i64>,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResolveArgs {
+    /// The event's number
+    pub(super) id: i64,
+    /// It exists on Luma under this id
+    #[arg(long, value_name = "EVENT", required_unless_present = "send_again", conflicts_with = "send_again")]
+    pub(super) created: Option<String>,
+    /// It does not exist: ask for it once more
+    #[arg(long)]
+    pub(super) send_again: bool,
+    /// Who decides [default: $USER]
+    #[arg(long, value_name = "NAME")]
+    pub(super) by: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,6 +234,9 @@ pub(super) struct RetryArgs {
     /// Only rows with this outcome code
     #[arg(long)]
     pub(super) code: Option<String>,
+    /// Only this event, which may also be one that Luma refused
+    #[arg(long, value_name = "ID", conflicts_with_all = ["run", "code"])]
+    pub(super) event: Option<i64>,
     /// Only say what would be retried
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -249,6 +312,11 @@ fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
         Err("other machines could reach it, and the sandbox listens on this machine's own addresses only"
             .into())
     }
+}
+
+fn parse_event_state(text: &str) -> Result<EventState, String> {
+    let known: Vec<&str> = EventState::ALL.iter().map(|state| state.as_str()).collect();
+    EventState::parse(text).ok_or_else(|| format!("known are {}", known.join(", ")))
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {

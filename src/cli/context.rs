@@ -232,6 +232,8 @@ pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Set
         refuse_files: config.folder.on_error == config::OnError::Refuse,
         spill_dir: database_dir.map_or_else(|| PathBuf::from("."), Path::to_owned),
         folder: folder_settings(config),
+        event_rules: config.events.rules.clone(),
+        on_unknown: config.events.on_unknown,
         is_service,
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Exit {
     Ok,
     /// Finished, but some rows are invalid, rejected or failed.
     Partial,
+    /// Nobody knows whether some events exist.
+    Unknown,
     /// It failed.
     Failed,
     /// The arguments are wrong.
@@ -37,6 +39,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Partial => 4,
+            Self::Unknown => 6,
             Self::TryLater => 75,
             Self::Config => 78,
             Self::Interrupted => 130,

@@ -16,7 +16,8 @@ use super::exit::Exit;
 use super::out;
 
 const FILE: &str = "lumasync.toml";
-const FOLDERS: [&str; 5] = ["drop", "drop/members", "drop/processing", "drop/done", "drop/failed"];
+const FOLDERS: [&str; 6] =
+    ["drop", "drop/members", "drop/events", "drop/processing", "drop/done", "drop/failed"];
 
 const TEMPLATE: &str = r#"# lumasync. The keys that are set first; those left out keep their defaults.
 # Any key can be overridden in the environment: LUMASYNC__BATCH__MAX_ROWS=200
@@ -34,7 +35,7 @@ rate_limit = { requests = 200, window = "60s", reserve = 5 }
 url = "sqlite://lumasync.db"
 
 [folder]
-# CSV files for drop/members are read from here; "" for no folder.
+# Files for drop/members and drop/events are read from here; "" for no folder.
 path = "drop"
 
 [tags]

@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod context;
 mod db;
+mod events;
 mod exit;
 mod explain;
 pub mod init;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, DbCommand, RunsCommand};
+use args::{Cli, Command, DbCommand, EventsCommand, RunsCommand};
 use exit::Exit;
 
 /// Runs the command that the arguments name.
@@ -65,12 +66,16 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Init(args) => init::run(global, args),
         Command::Check(args) => check::run(global, args).await,
-        Command::Run(args) => run::run(global, args).await,
+        // A service is large, and begun once.
+        Command::Run(args) => Box::pin(run::run(global, args)).await,
         Command::Sync(args) => sync::run(global, args).await,
         Command::Status => status::run(global).await,
         Command::Runs { command: RunsCommand::List { limit } } => runs::list(global, *limit).await,
         Command::Runs { command: RunsCommand::Show { id } } => runs::show(global, *id).await,
         Command::Runs { command: RunsCommand::Cancel { id } } => runs::cancel(global, *id).await,
+        Command::Events { command: EventsCommand::List(args) } => events::list(global, args).await,
+        Command::Events { command: EventsCommand::Show { id } } => events::show(global, *id).await,
+        Command::Events { command: EventsCommand::Resolve(args) } => events::resolve(global, args).await,
         Command::Rejects(args) => rejects::run(global, args).await,
         Command::Retry(args) => retry::run(global, args).await,
         Command::Db { command: DbCommand::Migrate } => db::migrate(global).await,

@@ -14,8 +14,9 @@ use super::exit::Exit;
 use super::out;
 use super::place::open_known;
 use crate::domain::code::Code;
+use crate::domain::state::Kind;
 use crate::ingest::{MISSING, Outcome, ReadOptions, identity, neutralise, write_results};
-use crate::store::{BadRow, InputFile, Store, StoreError};
+use crate::store::{BadRow, EventFilter, InputFile, Store, StoreError};
 
 /// Rows read from the database at a time.
 const PAGE: u32 = 2_000;
@@ -25,16 +26,21 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
     let config = load(global, Need::Database)?;
     let store = open_known(&config).await?;
     let known = store.run(args.run).await?;
-    known.with_context(|| {
+    let run = known.with_context(|| {
         format!("there is no run `{}`\nhint: `lumasync runs list` shows the last ones", args.run)
     })?;
     let file = store.file_of_run(args.run).await?;
     let (to, rows) = mpsc::channel(PAGE as usize);
     let sender = {
-        let (store, run) = (store.clone(), args.run);
-        tokio::spawn(async move { send_bad_rows(&store, run, to).await })
+        let (store, kind, account, run) = (store.clone(), run.kind, run.account.clone(), args.run);
+        tokio::spawn(async move {
+            match kind {
+                Kind::Members => send_bad_rows(&store, run, to).await,
+                Kind::Events => send_bad_events(&store, run, &account, to).await,
+            }
+        })
     };
-    let (format, options) = (args.format, read_options(&config));
+    let (format, options) = (args.format, ReadOptions { kind: run.kind, ..read_options(&config) });
     let written = tokio::task::spawn_blocking(move || write(format, file.as_ref(), &options, rows)).await?;
     sender.await??;
     store.close().await;
@@ -50,6 +56,45 @@ async fn send_bad_rows(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> Res
         // A run has rows of a file or of the queue, never both.
         after = (last.line.unwrap_or(0), last.id);
         for row in page {
+            if to.send(row).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Bad events in the shape of other bad rows: their name stands where an address does.
+async fn send_bad_events(
+    store: &Store,
+    run: i64,
+    account: &str,
+    to: mpsc::Sender<BadRow>,
+) -> Result<(), StoreError> {
+    let mut after = 0;
+    loop {
+        let filter = EventFilter {
+            state: None,
+            run: Some(run),
+            bad_only: true,
+            account,
+            after,
+            limit: PAGE,
+            newest_first: false,
+        };
+        let page = store.events(&filter).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for event in page {
+            let row = BadRow {
+                id: event.id,
+                line: event.line,
+                email: String::new(),
+                name: Some(event.name),
+                tags: None,
+                state: event.state,
+                code: event.code.unwrap_or_default(),
+                reason: event.reason.unwrap_or_default(),
+            };
             if to.send(row).await.is_err() {
                 return Ok(());
             }
@@ -81,7 +126,8 @@ fn write(
         }
         (RejectsFormat::Csv, Some(path)) => {
             let outcomes = rows.map(|row| {
-                let outcome = Outcome { good: false, code: Cow::Owned(row.code), reason: row.reason };
+                let outcome =
+                    Outcome { good: false, code: Cow::Owned(row.code), reason: row.reason, api_id: None };
                 (row.line.unwrap_or_default().unsigned_abs(), outcome)
             });
             write_results(&path, options, outcomes, None, Some(&mut stdout))?;

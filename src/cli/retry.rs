@@ -6,11 +6,14 @@ use serde_json::json;
 use super::args::{Global, RetryArgs};
 use super::context::{Need, load};
 use super::exit::Exit;
+use super::explain::explain_std;
 use super::out;
 use super::place::{open_known, program};
 use super::words::count;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::domain::code::Code;
+use crate::store::ResolveError;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exit> {
@@ -24,7 +27,26 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
     let config = load(global, Need::Database)?;
     let store = open_known(&config).await?;
     let now = Clock::system().now();
-    let (rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), now, args.dry_run).await?;
+    if let Some(id) = args.event {
+        let resolved = store.retry_event(id, now, args.dry_run).await;
+        store.close().await;
+        let run = resolved?.run_id;
+        return say(global, &config, (1, &[run]), args.dry_run);
+    }
+    let (mut rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), now, args.dry_run).await?;
+    for id in store.failed_events(args.run, args.code.as_deref()).await? {
+        match store.retry_event(id, now, args.dry_run).await {
+            Ok(resolved) => {
+                rows += 1;
+                runs.push(resolved.run_id);
+            }
+            Err(error @ ResolveError::Store(_)) => return Err(error.into()),
+            // One that cannot come back holds up no other.
+            Err(error) => out::talk(&explain_std(error)),
+        }
+    }
+    runs.sort_unstable();
+    runs.dedup();
     let mut waiting = 0;
     if let Some(id) = args.run {
         let run = store.run(id).await?;
@@ -45,17 +67,25 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         }
     }
     store.close().await;
-    let total = rows + waiting;
-    let text = || match (total, args.dry_run) {
+    say(global, &config, (rows + waiting, &runs), args.dry_run)
+}
+
+fn say(
+    global: &Global,
+    config: &Config,
+    (total, runs): (u64, &[i64]),
+    dry_run: bool,
+) -> anyhow::Result<Exit> {
+    let text = || match (total, dry_run) {
         (0, _) => "nothing to retry".to_owned(),
-        (_, true) => format!("{}: pending again without `--dry-run`", named(total, &runs)),
+        (_, true) => format!("{}: pending again without `--dry-run`", named(total, runs)),
         (_, false) => format!(
             "{}: pending again; the service sends them, or `{} sync`",
-            named(total, &runs),
-            program(global, &config)
+            named(total, runs),
+            program(global, config)
         ),
     };
-    out::result(global.output, text, || json!({ "rows": total, "runs": runs, "dry_run": args.dry_run }))?;
+    out::result(global.output, text, || json!({ "rows": total, "runs": runs, "dry_run": dry_run }))?;
     Ok(Exit::Ok)
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
     let text = || {
         let mut text = format!(
             "{:>6}  {:<10}  {:<20}  {:>9}  {:>9}  {:>6}  label\n",
-            "run", "status", "began", "read", "delivered", "bad"
+            "run", "status", "began", "read", "accepted", "bad"
         );
         for (run, counts) in &summaries {
             let began: String = run.created_at.to_string().chars().take(19).collect();
@@ -35,7 +35,10 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
             let _ = writeln!(
                 text,
                 "{:>6}  {status:<10}  {began:<20}  {:>9}  {:>9}  {bad:>6}  {}",
-                run.id, counts.read, counts.delivered, run.label
+                run.id,
+                counts.read,
+                counts.delivered + counts.created,
+                run.label
             );
         }
         text
@@ -53,7 +56,10 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
                     "created_at": run.created_at.to_string(),
                     "finished_at": run.finished_at.map(|at| at.to_string()),
                     "read": counts.read,
+                    "kind": run.kind.as_str(),
                     "delivered": counts.delivered,
+                    "created": counts.created,
+                    "unknown": counts.unknown,
                     "bad": counts.bad(),
                 })
             })

@@ -14,7 +14,7 @@ use super::words::{count, moment, span};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
 use crate::engine::{FolderView, MAIN_ACCOUNT};
-use crate::store::{QueueDepth, Run, Store};
+use crate::store::{EventDepth, QueueDepth, Run, Store};
 
 /// Runs that are shown.
 const RUNS: u32 = 5;
@@ -24,6 +24,7 @@ const FILES: usize = 5;
 /// All that is shown.
 struct Health {
     depth: QueueDepth,
+    events: EventDepth,
     oldest: Option<Duration>,
     workers: usize,
     members: u64,
@@ -46,7 +47,7 @@ pub(super) async fn run(global: &Global) -> anyhow::Result<Exit> {
     let health = Health::read(&config, &store, Clock::system().now()).await?;
     store.close().await;
     out::result(global.output, || health.text(&program(global, &config)), || health.json())?;
-    Ok(Exit::Ok)
+    Ok(if health.events.unknown > 0 { Exit::Unknown } else { Exit::Ok })
 }
 
 impl Health {
@@ -58,6 +59,7 @@ impl Health {
         let workers = store.workers().await?;
         Ok(Self {
             depth,
+            events: store.event_depth(MAIN_ACCOUNT).await?,
             oldest: depth.oldest.filter(|_| depth.new + depth.pending > 0).map(|at| now.since(at)),
             workers: workers.iter().filter(|worker| worker.lease_until > now).count(),
             members: account.as_ref().map_or(0, |account| account.members),
@@ -79,6 +81,20 @@ impl Health {
             "queue     {} new, {} pending, {} in flight{oldest}\n",
             depth.new, depth.pending, depth.in_flight
         );
+        if self.events != EventDepth::default() {
+            let EventDepth { new, pending, in_flight, unknown, created } = self.events;
+            let _ = writeln!(
+                text,
+                "events    {new} new, {pending} pending, {in_flight} in flight, {unknown} unknown, {created} created"
+            );
+        }
+        if self.events.unknown > 0 {
+            let events = count(self.events.unknown, "event");
+            let _ = writeln!(
+                text,
+                "unknown   {events} may or may not exist: `{command} events list --state unknown`"
+            );
+        }
         let _ = writeln!(text, "workers   {} alive", self.workers);
         let _ = writeln!(text, "ledger    {} delivered", count(self.members, "member"));
         let (left, allowed) = (self.left, count(self.allowed.into(), "request"));
@@ -124,6 +140,10 @@ impl Health {
             "queue": {
                 "new": depth.new, "pending": depth.pending, "in_flight": depth.in_flight,
                 "stopped": depth.stopped, "oldest_seconds": self.oldest.map(|age| age.as_secs()),
+            },
+            "events": {
+                "new": self.events.new, "pending": self.events.pending, "in_flight": self.events.in_flight,
+                "unknown": self.events.unknown, "created": self.events.created,
             },
             "workers": self.workers,
             "members": self.members,

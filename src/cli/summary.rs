@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::words::{count, moment};
 use crate::clock::Time;
-use crate::domain::state::RunStatus;
+use crate::domain::state::{Kind, RunStatus};
 use crate::engine::Engine;
-use crate::store::{CauseGroup, ReasonGroup, Run, RunReport, Store};
+use crate::store::{CauseGroup, EventFilter, EventRow, ReasonGroup, Run, RunReport, Store};
 
 /// A run with everything that is said of it.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Summary {
     pub(super) causes: Vec<CauseGroup>,
     /// The first duplicates and the lines they repeat.
     pub(super) twins: Vec<(u64, u64)>,
+    /// The first events of a run of events.
+    pub(super) events: Vec<EventRow>,
     /// How its file was read.
     pub(super) read_as: Option<String>,
     /// Why nothing of it is sent just now.
@@ -26,6 +28,8 @@ pub(super) struct Summary {
     pub(super) is_earlier: bool,
 }
 
+/// How many events are listed.
+const EVENTS: u32 = 1_000;
 /// How many duplicates are named.
 const TWINS: usize = 5;
 
@@ -42,16 +46,18 @@ impl Summary {
         let blocked = block
             .filter(|(until, _)| *until > now && run.finished_at.is_none() && counts.pending > 0)
             .map(|(until, why)| format!("blocked until {}: {why}", moment(until)));
+        let events = events_of(store, &run).await?;
         let report = RunReport { run, counts, requests };
-        Ok(Some(Self { report, causes, twins, read_as, blocked, is_earlier: false }))
+        Ok(Some(Self { report, causes, twins, events, read_as, blocked, is_earlier: false }))
     }
 
     /// How a command that made this run ends.
     pub(super) fn exit(&self) -> Exit {
         match self.report.run.status {
-            RunStatus::Succeeded | RunStatus::Canceled => Exit::Ok,
-            RunStatus::Partial => Exit::Partial,
             RunStatus::Failed => Exit::Failed,
+            RunStatus::Succeeded | RunStatus::Canceled => Exit::Ok,
+            _ if self.report.counts.unknown > 0 => Exit::Unknown,
+            RunStatus::Partial => Exit::Partial,
             RunStatus::Queued | RunStatus::Running | RunStatus::Held => Exit::TryLater,
         }
     }
@@ -73,7 +79,7 @@ impl Summary {
         let parts: Vec<String> = self
             .states()
             .into_iter()
-            .filter(|(state, rows)| *rows > 0 || *state == "delivered")
+            .filter(|(state, rows)| *rows > 0 || *state == self.aim())
             .map(|(state, rows)| format!("{rows} {state}"))
             .collect();
         let _ = write!(text, "\n  {} read = {}", count(counts.read, "row"), parts.join(" + "));
@@ -108,6 +114,10 @@ impl Summary {
     fn hints(&self, command: &str) -> Vec<String> {
         let RunReport { run: Run { id, status, .. }, counts, .. } = &self.report;
         let mut hints = Vec::new();
+        if counts.unknown > 0 {
+            let events = count(counts.unknown, "event");
+            hints.push(format!("{events} may or may not exist: `{command} events list --state unknown`"));
+        }
         if counts.bad() > 0 {
             hints.push(format!("`{command} rejects {id} > fix.csv`, mend it, and sync it"));
         }
@@ -139,6 +149,7 @@ impl Summary {
         json!({
             "run": run.id,
             "account": run.account,
+            "kind": run.kind.as_str(),
             "source": run.source.as_str(),
             "trigger": run.trigger.as_str(),
             "label": run.label,
@@ -161,15 +172,26 @@ impl Summary {
                 "more_reasons": cause.more_reasons,
                 "more_rows": cause.more_rows(),
             })).collect::<Vec<_>>(),
+            "events": self.events.iter().map(super::events::json_of).collect::<Vec<_>>(),
             "duplicates": self.twins.iter().map(|(line, twin)| json!({ "line": line, "same_as": twin })).collect::<Vec<_>>(),
         })
     }
 
+    /// What all rows of a run are meant to be in the end.
+    const fn aim(&self) -> &'static str {
+        match self.report.run.kind {
+            Kind::Members => "delivered",
+            Kind::Events => "created",
+        }
+    }
+
     /// Every outcome and its rows: their sum is what was read.
-    fn states(&self) -> [(&'static str, u64); 11] {
+    fn states(&self) -> [(&'static str, u64); 13] {
         let counts = &self.report.counts;
         [
             ("delivered", counts.delivered),
+            ("created", counts.created),
+            ("unknown", counts.unknown),
             ("unchanged", counts.unchanged),
             ("duplicate", counts.duplicate),
             ("invalid", counts.invalid),
@@ -182,6 +204,22 @@ impl Summary {
             ("canceled", counts.canceled),
         ]
     }
+}
+
+async fn events_of(store: &Store, run: &Run) -> anyhow::Result<Vec<EventRow>> {
+    let filter = EventFilter {
+        state: None,
+        run: Some(run.id),
+        bad_only: false,
+        account: &run.account,
+        after: 0,
+        limit: EVENTS,
+        newest_first: false,
+    };
+    Ok(match run.kind {
+        Kind::Members => Vec::new(),
+        Kind::Events => store.events(&filter).await?,
+    })
 }
 
 fn lines(reason: &ReasonGroup) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::args::{Global, SyncArgs};
+use super::args::{Global, KindChoice, SyncArgs};
 use super::context::{Task, Workshop};
 use super::exit::Exit;
 use super::explain::explain_std;
@@ -14,10 +14,10 @@ use super::progress::{Pace, show};
 use super::signals::Signals;
 use super::summary::Summary;
 use super::words::{count, moment};
-use crate::domain::state::RunStatus;
+use crate::domain::state::{Kind, RunStatus};
 use crate::domain::tag::TagSet;
 use crate::domain::verdict::Cause;
-use crate::engine::{DrainEnd, DropFolder, EngineError, Stop, Taken, Taking};
+use crate::engine::{DrainEnd, DropFolder, EngineError, MAIN_ACCOUNT, Stop, Taken, Taking};
 use crate::store::{FileState, RunSource, Scope, StoreError};
 
 /// What a pass has come to so far.
@@ -61,6 +61,10 @@ async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop
             return Ok(Exit::Usage);
         }
     };
+    if args.kind == KindChoice::Events && !args.tags.is_empty() {
+        out::talk("error: `--tag` is for members: events have no tags");
+        return Ok(Exit::Usage);
+    }
     let alive = workshop.engine.spawn_keep_alive(stop);
     if workshop.is_new_origin {
         // What the ledger calls delivered may be somebody else's: asked before it is believed.
@@ -80,7 +84,7 @@ async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop
     }
     alive.abort();
     let pass = sent?;
-    report(global, workshop, &pass).await
+    report(global, args, workshop, &pass).await
 }
 
 async fn take_files(
@@ -99,7 +103,11 @@ async fn take_files(
             extra_tags: tags.clone(),
             again: args.again,
         };
-        match workshop.engine.take_file(&taking, stop).await {
+        let kind = match args.kind {
+            KindChoice::Members => Kind::Members,
+            KindChoice::Events => Kind::Events,
+        };
+        match workshop.engine.take_in(kind, &taking, stop).await {
             Ok(Taken::Now(file)) => {
                 if let Some(shape) = &file.shape {
                     out::talk(&format!("`{}` read as {shape}", file.name));
@@ -107,7 +115,7 @@ async fn take_files(
                 pass.runs.push(file.run_id);
             }
             Ok(Taken::Before(file)) => {
-                let goes_on = taken_before(&taking.path, file.run_id, workshop).await?;
+                let goes_on = taken_before(&taking.path, kind, file.run_id, workshop).await?;
                 if !pass.runs.contains(&file.run_id) {
                     pass.runs.push(file.run_id);
                     pass.earlier.extend((!goes_on).then_some(file.run_id));
@@ -125,16 +133,24 @@ async fn take_files(
 }
 
 /// The same bytes again: work that was left goes on, and nothing else is sent. Whether there was any.
-async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<bool, EngineError> {
+async fn taken_before(
+    path: &Path,
+    kind: Kind,
+    run_id: i64,
+    workshop: &Workshop,
+) -> Result<bool, EngineError> {
     let Some(run) = workshop.store.run(run_id).await? else { return Ok(false) };
     let goes_on = workshop.store.has_work(run_id).await?;
     if goes_on {
         workshop.engine.resume_run(run_id).await?;
         out::talk(&format!("`{}` was taken in by run {run_id}, which is not done: going on", path.display()));
     } else {
+        let again = match kind {
+            Kind::Members => "takes them in once more; what is delivered already is not sent twice",
+            Kind::Events => "makes each of these events once more, beside those that exist",
+        };
         out::talk(&format!(
-            "`{}` was taken in by run {run_id} at {}: the same bytes again send nothing\n\
-             hint: `--again` takes them in once more; what is delivered already is not sent twice",
+            "`{}` was taken in by run {run_id} at {}: the same bytes again send nothing\nhint: `--again` {again}",
             path.display(),
             moment(run.created_at)
         ));
@@ -145,6 +161,7 @@ async fn taken_before(path: &Path, run_id: i64, workshop: &Workshop) -> Result<b
 /// No names: the folder, the queue, and whatever earlier runs have left.
 async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
     let mut pass = Pass::default();
+    workshop.engine.end_doubts().await?;
     for run in workshop.store.open_runs().await? {
         let is_taken =
             workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
@@ -179,6 +196,14 @@ async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, Engin
                 workshop.program
             ));
             pass.exit = Some(Exit::Failed);
+        }
+    }
+    loop {
+        match workshop.engine.take_event_queue().await {
+            Ok(0) => break,
+            // As below.
+            Ok(_) | Err(EngineError::Store(StoreError::Lost { .. })) => {}
+            Err(error) => return Err(error),
         }
     }
     loop {
@@ -250,17 +275,26 @@ async fn drain(
     stop: &Stop,
 ) -> Result<DrainEnd, EngineError> {
     if args.files.is_empty() {
-        return workshop.engine.drain(Scope::All, false, stop).await;
+        // Neither is cut off where the other ends: what has left is settled by who sent it.
+        let (events, members) = tokio::join!(
+            workshop.engine.drain_events(Scope::All, false, stop),
+            workshop.engine.drain(Scope::All, false, stop)
+        );
+        return Ok(if events? == DrainEnd::Stopped { DrainEnd::Stopped } else { members? });
     }
     for run in runs {
-        if workshop.engine.drain(Scope::Run(*run), false, stop).await? == DrainEnd::Stopped {
+        let end = match args.kind {
+            KindChoice::Members => workshop.engine.drain(Scope::Run(*run), false, stop).await?,
+            KindChoice::Events => workshop.engine.drain_events(Scope::Run(*run), false, stop).await?,
+        };
+        if end == DrainEnd::Stopped {
             return Ok(DrainEnd::Stopped);
         }
     }
     Ok(DrainEnd::Done)
 }
 
-async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
+async fn report(global: &Global, args: &SyncArgs, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
     let mut summaries = Vec::new();
     for run in &pass.runs {
         let is_earlier = pass.earlier.contains(run);
@@ -271,6 +305,9 @@ async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Re
     let is_halted = summaries.iter().any(|summary| summary.report.run.status == RunStatus::Failed);
     let needs_configuration = is_halted && cause.is_some_and(Cause::is_configuration);
     let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
+    // A pass over everything also tells of events that earlier ones have left in doubt.
+    let is_in_doubt = args.files.is_empty() && workshop.store.event_depth(MAIN_ACCOUNT).await?.unknown > 0;
+    let worst = if is_in_doubt { worst.max(Exit::Unknown) } else { worst };
     out::result(
         global.output,
         || match summaries.as_slice() {
@@ -294,8 +331,9 @@ fn name_what_stays(workshop: &Workshop) {
         Some(sandbox) => {
             let held = sandbox.snapshot();
             out::talk(&format!(
-                "the built-in Luma held {} after {}; the record of it all is in `{database}`",
+                "the built-in Luma held {} and {} after {}; the record of it all is in `{database}`",
                 count(held.member_count as u64, "member"),
+                count(held.event_count as u64, "event"),
                 count(held.requests, "request")
             ));
         }

@@ -20,7 +20,8 @@ use std::path::PathBuf;
 
 pub use problem::{ConfigError, Problem};
 pub use types::{
-    Batch, Database, Dialect, Encoding, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
+    Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
+    Worker,
 };
 
 use crate::domain::tag::TagBook;
@@ -48,6 +49,8 @@ pub struct Config {
     pub folder: Folder,
     /// How the queue table is read.
     pub queue: Queue,
+    /// What events must keep, and what becomes of those in doubt.
+    pub events: Events,
     /// How long a worker owns what it has taken.
     pub worker: Worker,
     /// How a stop goes.

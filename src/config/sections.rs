@@ -8,10 +8,12 @@ use url::{Host, Url};
 
 use super::reader::Reader;
 use super::types::{
-    Batch, Database, Dialect, Encoding, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
+    Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
+    Worker,
 };
 use super::values::{Wrong, duration_text, shown};
 use super::{Config, Origin};
+use crate::domain::event::{EventRules, OnUnknown, is_zone};
 use crate::domain::guest::Guests;
 use crate::domain::tag::{TagBook, TagId};
 
@@ -38,6 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
             poll: reader.duration("queue.poll", POLL),
             max_rows: reader.count("queue.max_rows", 1..=1_000_000),
         },
+        events: events(reader),
         worker: Worker { lease: reader.duration("worker.lease", Duration::from_secs(5)) },
         shutdown: Shutdown { grace: reader.duration("shutdown.grace", Duration::ZERO) },
         warnings: Vec::new(),
@@ -232,4 +235,39 @@ fn folder(reader: &mut Reader<'_>) -> Folder {
             &[("approved", Guests::Approved), ("all", Guests::All)],
         ),
     }
+}
+
+fn events(reader: &mut Reader<'_>) -> Events {
+    let on_unknown = reader.choice(
+        "events.on_unknown",
+        ("hold", OnUnknown::Hold),
+        &[("send_again", OnUnknown::SendAgain)],
+    );
+    let default_timezone = reader.read("events.default_timezone", |text| match text.trim() {
+        "" => Ok(None),
+        name if is_zone(name) => Ok(Some(name.to_owned())),
+        other => {
+            let hint = "write its IANA name, like `Europe/Paris`";
+            Err(Wrong::new(format!("is `{}`, which is no zone", shown(other)), hint))
+        }
+    });
+    let cover_hosts = reader.read("events.cover_hosts", |text| {
+        let hosts = text.split(',').map(str::trim).filter(|host| !host.is_empty());
+        hosts.map(host).collect::<Result<Vec<String>, Wrong>>()
+    });
+    let rules = EventRules {
+        allow_past: reader.choice("events.allow_past", ("false", false), &[("true", true)]),
+        default_timezone: default_timezone.flatten(),
+        cover_hosts: cover_hosts.unwrap_or_default(),
+    };
+    Events { on_unknown, rules }
+}
+
+fn host(text: &str) -> Result<String, Wrong> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if text.chars().all(is_plain) && text.contains('.') && !text.starts_with('.') && !text.ends_with('.') {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let hint = "write names of hosts, separated by commas, like `unsplash.com, cdn.lu.ma`";
+    Err(Wrong::new(format!("names `{}`, which is no host", shown(text)), hint))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::guest::Guests;
 
 /// `[database]`
@@ -144,6 +145,15 @@ pub struct Queue {
     pub poll: Duration,
     /// Rows taken in one look at most.
     pub max_rows: u32,
+}
+
+/// `[events]`
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// What becomes of events in doubt.
+    pub on_unknown: OnUnknown,
+    /// What events must keep.
+    pub rules: EventRules,
 }
 
 /// `[worker]`

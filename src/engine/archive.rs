@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use super::lines::{UnkeptLine, unpack};
 use super::merge::Merge;
 use super::{Engine, EngineError};
-use crate::domain::state::RunStatus;
+use crate::domain::state::{Kind, RunStatus};
 use crate::ingest::folder::{Layout, move_into, split_name};
-use crate::ingest::{Outcome, ReadOptions, identity, write_results};
+use crate::ingest::{Outcome, ReadOptions, identity, is_jsonl, write_results};
 use crate::store::{FileState, InputFile, LineOutcome, RunReport, Store};
 
 /// Outcomes on their way from the database to the writer.
@@ -42,7 +42,7 @@ impl Engine {
         let (known, to) = (file.clone(), dir.clone());
         let source = tokio::task::spawn_blocking(move || find(&known, &to)).await?;
         if let Some(source) = &source {
-            self.write_results(file, source, &dir).await?;
+            self.write_results(file, report.run.kind, source, &dir).await?;
         }
         write_private(&place(file, &dir, "receipt.json"), &receipt(file, &report, &dir))
             .map_err(EngineError::io("write a receipt in", &dir))?;
@@ -71,7 +71,13 @@ impl Engine {
         Ok(())
     }
 
-    async fn write_results(&self, file: &InputFile, source: &Path, dir: &Path) -> Result<(), EngineError> {
+    async fn write_results(
+        &self,
+        file: &InputFile,
+        kind: Kind,
+        source: &Path,
+        dir: &Path,
+    ) -> Result<(), EngineError> {
         let (kept_to, kept) = mpsc::channel(IN_TRANSIT);
         let (unkept_to, unkept) = mpsc::channel(IN_TRANSIT);
         let rows = {
@@ -82,9 +88,11 @@ impl Engine {
             let (store, run, parts) = (self.store.clone(), file.run_id, file.parts);
             tokio::spawn(async move { send_unkept(&store, run, parts, unkept_to).await })
         };
-        let (success, rejects) = (place(file, dir, "success.csv"), place(file, dir, "rejects.csv"));
+        let ending = if is_jsonl(source) { "jsonl" } else { "csv" };
+        let [success, rejects] =
+            ["success", "rejects"].map(|name| place(file, dir, &format!("{name}.{ending}")));
         let written = {
-            let (source, options) = (source.to_owned(), self.settings.read);
+            let (source, options) = (source.to_owned(), ReadOptions { kind, ..self.settings.read });
             let outcomes = merged(kept, unkept);
             tokio::task::spawn_blocking(move || write_both(&source, &options, outcomes, &success, &rejects))
                 .await?
@@ -134,6 +142,8 @@ fn receipt(file: &InputFile, report: &RunReport, dir: &Path) -> serde_json::Valu
         "rows": {
             "read": counts.read,
             "delivered": counts.delivered,
+            "created": counts.created,
+            "unknown": counts.unknown,
             "unchanged": counts.unchanged,
             "duplicate": counts.duplicate,
             "invalid": counts.invalid,
@@ -244,7 +254,9 @@ fn merged(
     let mut row = None;
     let mut line = None;
     std::iter::from_fn(move || {
-        row = row.take().or_else(|| kept.blocking_recv());
+        // Of an event in doubt there is nothing to tell yet: the files are written anew once there is.
+        let mut next_row = || std::iter::from_fn(|| kept.blocking_recv()).find(|row| row.state != "unknown");
+        row = row.take().or_else(&mut next_row);
         line = line.take().or_else(|| unkept.blocking_recv());
         let is_row_first = match (&row, &line) {
             (Some(row), Some(line)) => row.line.unsigned_abs() < line.line,
@@ -255,11 +267,12 @@ fn merged(
 }
 
 fn of_row(row: LineOutcome) -> (u64, Outcome) {
-    let good = matches!(row.state.as_str(), "delivered" | "unchanged" | "duplicate");
+    let good = matches!(row.state.as_str(), "delivered" | "created" | "unchanged" | "duplicate");
     let outcome = Outcome {
         good,
         code: Cow::Owned(row.code.unwrap_or(row.state)),
         reason: row.reason.unwrap_or_default(),
+        api_id: row.api_id,
     };
     (row.line.unsigned_abs(), outcome)
 }
@@ -269,7 +282,7 @@ fn of_line(line: UnkeptLine) -> (u64, Outcome) {
         0 => ("unchanged", String::new()),
         twin => ("duplicate", format!("same person as line {twin}")),
     };
-    (line.line, Outcome { good: true, code: Cow::Borrowed(code), reason })
+    (line.line, Outcome { good: true, code: Cow::Borrowed(code), reason, api_id: None })
 }
 
 impl Engine {

@@ -25,9 +25,9 @@ pub enum DrainEnd {
 }
 
 /// Others may add work or settle theirs: however long there is to wait, look again this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Between two tries to write an outcome that the database would not take.
-const WRITE_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const WRITE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A drain as it goes on.
 struct Drain<'a> {
@@ -103,7 +103,7 @@ impl Drain<'_> {
             worker_id: engine.worker_id,
             scope: self.scope,
             limit,
-            allowance: engine.settings.allowance,
+            allowance: engine.member_allowance(),
             route: IMPORT_ROUTE,
         };
         let now = engine.clock.now();
@@ -225,7 +225,7 @@ impl Engine {
     }
 
     /// A pass by hand ends where there is nobody to ask; a service goes on asking.
-    fn give_up_on_nobody(&self) -> Result<(), EngineError> {
+    pub(super) fn give_up_on_nobody(&self) -> Result<(), EngineError> {
         let met_nobody = self.progress.unreached.load(Ordering::Relaxed);
         if self.settings.is_service
             || met_nobody < u64::from(self.settings.retry.max_attempts.max(FAULTS_IN_A_ROW))

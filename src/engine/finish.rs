@@ -60,9 +60,9 @@ impl Engine {
         if !ended {
             return Ok(());
         }
-        let RunCounts { read, delivered, unchanged, duplicate, .. } = counts;
+        let RunCounts { read, delivered, created, unknown, unchanged, duplicate, .. } = counts;
         let bad = counts.bad();
-        tracing::info!(run = run.id, %status, read, delivered, unchanged, duplicate, bad, "the run has ended");
+        tracing::info!(run = run.id, %status, read, delivered, created, unknown, unchanged, duplicate, bad, "the run has ended");
         if let Some(breach) = breach {
             tracing::error!(run = run.id, "{breach}");
         }

@@ -12,15 +12,34 @@ use serde_json::json;
 
 use super::archive::write_private;
 use super::{Engine, EngineError, FolderSettings, Stop, Taken, Taking};
+use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
 use crate::ingest::folder::{Layout, Watch, move_into, split_name};
 use crate::store::{FileState, RunSource};
+
+/// Event files are small and wait for nobody; lists of members may be long.
+const KINDS: [Kind; 2] = [Kind::Events, Kind::Members];
+
+fn inbox(layout: &Layout, kind: Kind) -> PathBuf {
+    match kind {
+        Kind::Members => layout.inbox(),
+        Kind::Events => layout.event_inbox(),
+    }
+}
+
+fn processing(layout: &Layout, kind: Kind) -> PathBuf {
+    match kind {
+        Kind::Members => layout.processing(),
+        Kind::Events => layout.event_processing(),
+    }
+}
 
 /// The drop folder, held by this process alone.
 #[derive(Debug)]
 pub struct DropFolder {
     layout: Layout,
-    watch: Watch,
+    /// One for each kind of file.
+    watches: [(Kind, Watch); 2],
     settings: FolderSettings,
     /// Files of `processing` that could not be taken in just now, and the names they came under.
     names: HashMap<PathBuf, String>,
@@ -46,10 +65,14 @@ impl DropFolder {
                 tracing::warn!(%error, "the drop folder cannot be locked; see that only one process watches it");
             }
         }
-        let watch = Watch::over(&layout);
+        // One of them also names what lies beside both.
+        let watches = KINDS.map(|kind| match kind {
+            Kind::Members => (kind, Watch::over(&layout)),
+            Kind::Events => (kind, Watch::new(layout.event_inbox())),
+        });
         Ok(Some(Self {
             layout,
-            watch,
+            watches,
             settings: settings.clone(),
             names: HashMap::new(),
             failed: 0,
@@ -65,8 +88,8 @@ impl DropFolder {
 
     /// Where files are dropped.
     #[must_use]
-    pub fn inbox(&self) -> PathBuf {
-        self.layout.inbox()
+    pub fn inboxes(&self) -> [PathBuf; 2] {
+        KINDS.map(|kind| inbox(&self.layout, kind))
     }
 }
 
@@ -78,17 +101,39 @@ impl Engine {
         folder: &mut DropFolder,
         stop: &Stop,
     ) -> Result<(Vec<i64>, usize), EngineError> {
-        let mut runs = Vec::new();
-        for path in self.left_in_processing(folder).await? {
+        let (mut runs, mut waiting) = (Vec::new(), 0);
+        for kind in KINDS {
+            waiting += self.take_kind(folder, kind, &mut runs, stop).await?;
+        }
+        for file in self.store.folder_files().await? {
+            if let Err(error) = self.archive(&file, &folder.layout).await {
+                tracing::error!(run = file.run_id, error = %chain(&error), "a file cannot be put away yet");
+            }
+        }
+        Ok((runs, waiting))
+    }
+
+    /// Takes in the files of one kind; how many still grow.
+    async fn take_kind(
+        &self,
+        folder: &mut DropFolder,
+        kind: Kind,
+        runs: &mut Vec<i64>,
+        stop: &Stop,
+    ) -> Result<usize, EngineError> {
+        let processing = processing(&folder.layout, kind);
+        for path in self.left_in_processing(&processing).await? {
             let name = match folder.names.get(&path) {
                 Some(name) => name.clone(),
                 None => file_name(&path),
             };
-            runs.extend(self.take_or_tell(folder, path, name, stop).await?);
+            runs.extend(self.take_or_tell(folder, kind, path, name, stop).await?);
         }
-        let now = self.clock.now();
-        let inbox = folder.inbox();
-        let scan = folder.watch.scan(now, folder.settings.settle).map_err(EngineError::io("read", &inbox))?;
+        let (now, settle) = (self.clock.now(), folder.settings.settle);
+        let inbox = inbox(&folder.layout, kind);
+        let watch = folder.watches.iter_mut().find(|(known, _)| *known == kind).map(|(_, watch)| watch);
+        let Some(watch) = watch else { return Ok(0) };
+        let scan = watch.scan(now, settle).map_err(EngineError::io("read", &inbox))?;
         for (path, why) in &scan.ignored {
             tracing::warn!(file = %path.display(), why, "a file in the drop folder is not taken");
         }
@@ -97,34 +142,29 @@ impl Engine {
                 break;
             }
             let name = file_name(&path);
-            let processing = folder.layout.processing();
             match move_into(&path, &processing, &OsString::from(&name)) {
                 Ok(moved) => {
                     folder.names.insert(moved.clone(), name.clone());
-                    runs.extend(self.take_or_tell(folder, moved, name, stop).await?);
+                    runs.extend(self.take_or_tell(folder, kind, moved, name, stop).await?);
                 }
                 Err(error) => {
                     tracing::error!(file = %path.display(), %error, "a file cannot be moved out of the drop folder");
                 }
             }
         }
-        for file in self.store.folder_files().await? {
-            if let Err(error) = self.archive(&file, &folder.layout).await {
-                tracing::error!(run = file.run_id, error = %chain(&error), "a file cannot be put away yet");
-            }
-        }
-        Ok((runs, scan.waiting))
+        Ok(scan.waiting)
     }
 
     /// One file's trouble holds up no other; only the stop does.
     async fn take_or_tell(
         &self,
         folder: &mut DropFolder,
+        kind: Kind,
         path: PathBuf,
         name: String,
         stop: &Stop,
     ) -> Result<Option<i64>, EngineError> {
-        match self.take_from(folder, path, name, stop).await {
+        match self.take_from(folder, kind, path, name, stop).await {
             Err(EngineError::Stopped) => Err(EngineError::Stopped),
             Err(error) => {
                 tracing::error!(error = %chain(&error), "a file cannot be taken in now");
@@ -135,11 +175,14 @@ impl Engine {
     }
 
     /// Files in `processing` whose rows are not all in the queue.
-    async fn left_in_processing(&self, folder: &DropFolder) -> Result<Vec<PathBuf>, EngineError> {
-        let dir = folder.layout.processing();
+    async fn left_in_processing(&self, dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
         let known: HashMap<String, FileState> =
             self.store.folder_files().await?.into_iter().map(|file| (file.path, file.state)).collect();
-        let entries = std::fs::read_dir(&dir).map_err(EngineError::io("read", &dir))?;
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(EngineError::io("read", dir)(error)),
+        };
         let mut left: Vec<PathBuf> = entries
             .filter_map(Result::ok)
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
@@ -157,6 +200,7 @@ impl Engine {
     async fn take_from(
         &self,
         folder: &mut DropFolder,
+        kind: Kind,
         path: PathBuf,
         name: String,
         stop: &Stop,
@@ -168,7 +212,7 @@ impl Engine {
             extra_tags: TagSet::default(),
             again: false,
         };
-        match self.take_file(&taking, stop).await {
+        match self.take_in(kind, &taking, stop).await {
             Ok(Taken::Now(file)) => {
                 folder.names.remove(&path);
                 Ok(Some(file.run_id))

@@ -37,14 +37,15 @@ impl FolderView {
     #[must_use]
     pub fn look(settings: &FolderSettings, now: Time) -> Self {
         let layout = Layout::new(&settings.root);
-        let scan = Watch::over(&layout).scan(now, Duration::ZERO).unwrap_or_default();
+        let look = |mut watch: Watch| watch.scan(now, Duration::ZERO).unwrap_or_default().ignored;
+        let ignored = [look(Watch::over(&layout)), look(Watch::new(layout.event_inbox()))].concat();
         let (receipts, files): (Vec<PathBuf>, Vec<PathBuf>) =
             visible(&layout.failed()).partition(|path| path.to_string_lossy().ends_with(RECEIPT));
         let mut receipts: Vec<(SystemTime, PathBuf)> =
             receipts.into_iter().map(|path| (modified(&path), path)).collect();
         receipts.sort_unstable_by(|one, other| other.cmp(one));
         let failed = receipts.iter().filter_map(|(_, path)| failed_file(path)).take(NAMED).collect();
-        Self { ignored: scan.ignored, failed, failed_files: files.len() }
+        Self { ignored, failed, failed_files: files.len() }
     }
 }
 

@@ -11,12 +11,12 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Hint {
     given: Arc<Notify>,
-    watcher: Option<RecommendedWatcher>,
+    watchers: Vec<RecommendedWatcher>,
 }
 
 impl Hint {
     pub(super) fn new() -> Self {
-        Self { given: Arc::new(Notify::new()), watcher: None }
+        Self { given: Arc::new(Notify::new()), watchers: Vec::new() }
     }
 
     /// Asks for hints about a folder; without them it is looked at now and then all the same.
@@ -33,7 +33,7 @@ impl Hint {
             Ok(watcher)
         });
         match watcher {
-            Ok(watcher) => self.watcher = Some(watcher),
+            Ok(watcher) => self.watchers.push(watcher),
             Err(error) => tracing::debug!(%error, "no hints about the drop folder"),
         }
     }

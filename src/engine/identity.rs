@@ -62,7 +62,7 @@ impl Engine {
         }
     }
 
-    async fn ask_identity(&self, stop: &Stop) -> Result<Result<Identity, Reply>, EngineError> {
+    pub(super) async fn ask_identity(&self, stop: &Stop) -> Result<Result<Identity, Reply>, EngineError> {
         let claims = Claims {
             account: &self.settings.account,
             worker_id: self.worker_id,

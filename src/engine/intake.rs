@@ -16,7 +16,7 @@ use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
 use super::{Engine, EngineError, Settings, Stop};
 use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
-use crate::domain::state::{RowState, Trigger};
+use crate::domain::state::{Kind, RowState, Trigger};
 use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill, SpillWriter, parts_for};
 use crate::ingest::{Identity, Row, identity, modified, read_members};
@@ -144,6 +144,7 @@ impl Engine {
     ) -> Result<InputFile, EngineError> {
         let run = NewRun {
             account: &self.settings.account,
+            kind: Kind::Members,
             source: taking.source,
             trigger: match taking.source {
                 RunSource::Folder => Trigger::Folder,
@@ -381,7 +382,7 @@ fn expanded(path: &Path, size: u64) -> u64 {
     if is_packed { size.saturating_mul(EXPANSION) } else { size }
 }
 
-fn identity_is(path: &Path, found: &Identity) -> bool {
+pub(super) fn identity_is(path: &Path, found: &Identity) -> bool {
     std::fs::metadata(path).is_ok_and(|now| now.len() == found.size && modified(&now) == found.modified)
 }
 

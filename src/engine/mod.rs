@@ -8,6 +8,8 @@ mod archive;
 mod diff;
 mod drain;
 mod error;
+mod events;
+mod events_intake;
 mod finish;
 mod folder;
 mod folder_view;
@@ -24,7 +26,7 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use drain::DrainEnd;
@@ -37,6 +39,7 @@ pub use stop::{Stop, Stopper};
 
 use crate::clock::Clock;
 use crate::domain::batch::BatchLimits;
+use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::tag::TagBook;
 use crate::domain::verdict::Cause;
@@ -80,6 +83,10 @@ pub struct Settings {
     pub spill_dir: PathBuf,
     /// The drop folder.
     pub folder: Option<FolderSettings>,
+    /// What events must keep.
+    pub event_rules: EventRules,
+    /// What becomes of events in doubt.
+    pub on_unknown: OnUnknown,
     /// Whether a refused key is waited out, as a service does, or ends the run.
     pub is_service: bool,
 }
@@ -102,6 +109,8 @@ pub struct Progress {
     pub settled: AtomicU64,
     /// Rows Luma accepted since the start.
     pub delivered: AtomicU64,
+    /// Events Luma created since the start.
+    pub created: AtomicU64,
     /// Requests answered since the start.
     pub requests: AtomicU64,
     /// Answers of 429 since the start.
@@ -162,6 +171,8 @@ pub struct Engine {
     throttle: Arc<Throttle>,
     progress: Arc<Progress>,
     worker_id: i64,
+    /// Events that are due and wait for a place in the window: members leave them theirs.
+    events_left: Arc<AtomicU32>,
     rng: Arc<std::sync::Mutex<fastrand::Rng>>,
 }
 
@@ -184,6 +195,7 @@ impl Engine {
             throttle: Arc::new(throttle),
             progress: Arc::default(),
             worker_id,
+            events_left: Arc::default(),
             rng: Arc::new(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))),
         })
     }

@@ -7,7 +7,7 @@ use super::{Engine, EngineError};
 use crate::domain::batch::{BatchPlanner, address_bytes};
 use crate::domain::code::Code;
 use crate::domain::email::Address;
-use crate::domain::state::{RowState, RunStatus, Trigger};
+use crate::domain::state::{Kind, RowState, RunStatus, Trigger};
 use crate::domain::tag::TagSet;
 use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
 
@@ -69,6 +69,7 @@ impl Engine {
     async fn queue_run(&self) -> Result<i64, EngineError> {
         let is_ours = |run: &crate::store::Run| {
             run.source == RunSource::Queue
+                && run.kind == Kind::Members
                 && run.status == RunStatus::Running
                 && run.account == self.settings.account
         };
@@ -77,6 +78,7 @@ impl Engine {
         }
         let run = NewRun {
             account: &self.settings.account,
+            kind: Kind::Members,
             source: RunSource::Queue,
             trigger: Trigger::Queue,
             label: "member_queue",

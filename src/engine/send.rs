@@ -11,7 +11,7 @@ use crate::luma::Reply;
 use crate::store::{ClaimedBatch, Settlement};
 
 /// A service looks again this often whether a refused key has become good.
-const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
+pub(super) const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
 
 impl Engine {
     /// Sends a batch and decides what became of it. Nothing is written here.

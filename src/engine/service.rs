@@ -27,7 +27,8 @@ impl Engine {
                 self.watch_folder(stop),
                 self.watch_queue(stop),
                 self.tidy(stop),
-                self.send_all(stop)
+                self.send_all(stop),
+                self.send_all_events(stop)
             );
         }
         keep_alive.abort();
@@ -45,6 +46,15 @@ impl Engine {
         }
     }
 
+    async fn send_all_events(&self, stop: &Stop) {
+        while !stop.is_requested() {
+            if let Err(error) = self.drain_events(Scope::All, true, stop).await {
+                tracing::error!(error = %chain(&error), "creating events broke off; it goes on in a moment");
+                self.pause_or_stop(HOUSEKEEPING, stop).await;
+            }
+        }
+    }
+
     async fn watch_folder(&self, stop: &Stop) {
         let Some(settings) = &self.settings.folder else { return };
         let mut hint = super::hint::Hint::new();
@@ -54,7 +64,7 @@ impl Engine {
                 None => match DropFolder::open(settings) {
                     Ok(opened) => {
                         if let Some(folder) = &opened {
-                            hint.watch(&folder.inbox());
+                            folder.inboxes().iter().for_each(|inbox| hint.watch(inbox));
                         }
                         folder = opened;
                     }
@@ -82,6 +92,13 @@ impl Engine {
 
     async fn watch_queue(&self, stop: &Stop) {
         while !stop.is_requested() {
+            // What is wrong with one table holds up nobody who writes to the other.
+            match self.take_event_queue().await {
+                Ok(events) if events > 0 => continue,
+                Ok(_) => {}
+                Err(error) if error.is_passing() => tracing::debug!(%error, "events are read again"),
+                Err(error) => tracing::error!(error = %chain(&error), "events could not be read"),
+            }
             match self.take_queue(self.settings.max_wait).await {
                 // There may be more.
                 Ok(rows) if rows > 0 => continue,

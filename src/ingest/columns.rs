@@ -5,6 +5,8 @@
 
 /// The columns our own result files add at the end.
 pub(crate) const OURS: [&str; 3] = ["_row", "_code", "_reason"];
+/// What the result files of events add to these.
+pub(crate) const API_ID: &str = "_api_id";
 
 /// What an address column is called everywhere; the spelling `email` wins over the others.
 pub(crate) const EMAIL: &[&str] = &["email", "emailaddress", "mail"];

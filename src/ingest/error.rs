@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::open::Compression;
 
-/// A file that cannot be read as member rows.
+/// A file that cannot be read as rows.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` {fault}", path.display())]
 pub struct FileError {
@@ -90,6 +90,30 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
+    /// A file of events has no column of names.
+    #[error("has no column `name`; its header is `{header}`")]
+    NoEventName {
+        /// The header as read, cut short.
+        header: String,
+    },
+    /// A column is none of an event's, and nearly one.
+    #[error("has a column `{column}`, which no event has")]
+    EventColumn {
+        /// The column.
+        column: String,
+        /// The one that was probably meant.
+        meant: &'static str,
+    },
+    /// Two columns say the same of an event.
+    #[error("has the column `{column}` twice (numbers {first_at} and {second_at})")]
+    EventColumnTwice {
+        /// The column.
+        column: &'static str,
+        /// Its first place, from 1.
+        first_at: usize,
+        /// Its second place, from 1.
+        second_at: usize,
+    },
     /// No column is known to hold addresses.
     #[error("has no e-mail column; its header is `{header}`")]
     NoEmail {
@@ -126,6 +150,13 @@ impl Fault {
             Self::NotCsv { hint, .. } => hint,
             Self::Empty => "the first line names the columns, for example `email,name,tags`",
             Self::Header { .. } => "the first line names the columns; check its quotes",
+            Self::NoEventName { .. } => {
+                "the first line names the columns as the API does, for example `name,start_at,duration_minutes`"
+            }
+            Self::EventColumn { meant, .. } => {
+                return Some(format!("rename it to `{meant}`, or to something quite different").into());
+            }
+            Self::EventColumnTwice { .. } => "rename or remove one of the two",
             Self::NoEmail { meant: Some(meant), .. } => {
                 return Some(format!("rename the column `{meant}` to `email`").into());
             }

@@ -10,58 +10,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use super::layout::Layout;
 use super::open::modified;
 use crate::clock::Time;
 
 /// What programs call a file that they are still writing.
 const UNFINISHED: [&str; 4] = [".tmp", ".part", ".filepart", ".crdownload"];
-const TAKEN: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
-
-/// The folders of one account's drop folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    root: PathBuf,
-}
-
-impl Layout {
-    /// The folders below `root`.
-    #[must_use]
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
-    }
-
-    /// Makes the folders that are missing.
-    pub fn create(&self) -> io::Result<()> {
-        // Others drop files here; what we keep is for us alone.
-        fs::create_dir_all(self.inbox())?;
-        let done = self.root.join("done");
-        [self.processing(), done, self.failed()].iter().try_for_each(|dir| create_dir(dir))
-    }
-
-    /// Where people drop member files.
-    #[must_use]
-    pub fn inbox(&self) -> PathBuf {
-        self.root.join("members")
-    }
-
-    /// Where a file stays while it is taken in.
-    #[must_use]
-    pub fn processing(&self) -> PathBuf {
-        self.root.join("processing")
-    }
-
-    /// Where files of a day, as `2026-11-22`, are kept.
-    #[must_use]
-    pub fn done(&self, day: &str) -> PathBuf {
-        self.root.join("done").join(day)
-    }
-
-    /// Where files are kept that could not be read.
-    #[must_use]
-    pub fn failed(&self) -> PathBuf {
-        self.root.join("failed")
-    }
-}
+const TAKEN: [&str; 6] = [".csv", ".csv.gz", ".csv.zst", ".jsonl", ".jsonl.gz", ".jsonl.zst"];
 
 /// What one look at the inbox found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,7 +130,7 @@ fn lower_name(path: &Path) -> String {
 fn misplaced(path: &Path) -> Option<&'static str> {
     let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir());
     (is_file && !is_unfinished(&lower_name(path)))
-        .then_some("it lies beside the folder `members`; files are taken from there")
+        .then_some("it lies beside the folders `members` and `events`; files are taken from there")
 }
 
 fn look(path: &Path) -> Entry {
@@ -195,7 +150,9 @@ fn look(path: &Path) -> Entry {
         return Entry::Ignored("it is no regular file");
     }
     if !TAKEN.iter().any(|end| name.ends_with(end)) {
-        return Entry::Ignored("its name does not end in .csv, .csv.gz or .csv.zst");
+        return Entry::Ignored(
+            "its name does not end in .csv or .jsonl, nor in one of these with .gz or .zst",
+        );
     }
     match File::open(path) {
         Ok(_) => Entry::Candidate { size: metadata.len(), modified: modified(&metadata) },
@@ -273,7 +230,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copy.sync_all()
 }
 
-fn create_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cells::restore;
+use super::cells::{Cells, restore};
 use super::columns::{
     EMAIL, EMAIL_ELSEWHERE, FIRST, LAST, NAME, OURS, STATUS, TAGS, is_known, is_like_email, is_like_tags,
     plain,
@@ -14,19 +14,13 @@ const HEADER_EXCERPT: usize = 200;
 /// How many columns that are not read are named.
 const UNREAD_NAMED: usize = 8;
 
-/// The places of the columns we read, from 0.
+/// What the first record says of all others, whatever they hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mapping {
+pub(crate) struct Heading {
     pub(crate) header: Vec<String>,
     pub(crate) headerless: bool,
     /// How many columns a row must have: those after the last name of the header, and ours, may be missing.
     pub(crate) required: usize,
-    pub(crate) email: usize,
-    pub(crate) name: Option<usize>,
-    pub(crate) first: Option<usize>,
-    pub(crate) last: Option<usize>,
-    pub(crate) tags: Option<usize>,
-    pub(crate) status: Option<usize>,
     /// The file is one of our own result files, whose cells are guarded against spreadsheets.
     pub(crate) ours: bool,
     /// What was guessed, and what is not read.
@@ -35,40 +29,68 @@ pub(crate) struct Mapping {
     pub(crate) warnings: Vec<String>,
 }
 
-impl Mapping {
-    /// Reads the first records of a file.
-    pub(crate) fn new(rows: &[Vec<String>]) -> Result<Self, Fault> {
-        let first = rows.first().ok_or(Fault::Empty)?;
+impl Heading {
+    /// Reads the first record as the names of columns.
+    pub(crate) fn new(first: &[String]) -> Self {
         let ours = OURS.iter().all(|name| first.iter().any(|cell| cell.trim() == *name));
         let restored = |cell: &String| if ours { restore(cell).to_owned() } else { cell.clone() };
         let header: Vec<String> = first.iter().map(restored).collect();
-        let mut notes = Vec::new();
-        match find_email(&header, &mut notes)? {
+        let is_named = |cell: &String| !cell.trim().is_empty() && !OURS.contains(&cell.trim());
+        let required = header.iter().rposition(is_named).map_or(0, |last| last + 1);
+        Self { header, headerless: false, required, ours, notes: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The name of a column, for messages.
+    pub(crate) fn name_of(&self, column: usize) -> Cow<'_, str> {
+        match self.header.get(column) {
+            Some(name) if !self.headerless => Cow::Borrowed(name.trim()),
+            _ => Cow::Owned((column + 1).to_string()),
+        }
+    }
+
+    /// What is wrong with the width of a record, and in which cell. More columns than the header are
+    /// fine as long as they are empty.
+    pub(crate) fn misfit(&self, cells: &Cells, record: &str) -> Option<(String, usize)> {
+        let (found, expected) = (cells.len(), self.header.len());
+        let extra = (expected..found).find(|index| !cells.raw(record, *index).trim().is_empty());
+        if found == expected || (found >= self.required && extra.is_none()) {
+            return None;
+        }
+        let at = extra.map_or(record.len(), |index| cells.start(index));
+        let whose = if self.headerless { "the first line" } else { "the header" };
+        Some((format!("the row has {found} columns and {whose} {expected}"), at))
+    }
+}
+
+/// The places of the columns of members, from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    pub(crate) heading: Heading,
+    pub(crate) email: usize,
+    pub(crate) name: Option<usize>,
+    pub(crate) first: Option<usize>,
+    pub(crate) last: Option<usize>,
+    pub(crate) tags: Option<usize>,
+    pub(crate) status: Option<usize>,
+}
+
+impl Mapping {
+    /// Reads the first records of a file.
+    pub(crate) fn new(rows: &[Vec<String>]) -> Result<Self, Fault> {
+        let mut heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
+        match find_email(&heading.header, &mut heading.notes)? {
             Some(email) => {
-                let find = |names| find(&header, names);
+                let find = |names| find(&heading.header, names);
                 let (name, tags) = (find(NAME), find(TAGS));
                 let (first, last, status) = (find(FIRST), find(LAST), find(STATUS));
                 let read = [Some(email), name, first, last, tags, status];
-                notes.extend(unread(&header, &read));
-                let warnings = if tags.is_none() { like_tags(&header, &read) } else { Vec::new() };
-                let is_named = |cell: &String| !cell.trim().is_empty() && !OURS.contains(&cell.trim());
-                let required = header.iter().rposition(is_named).map_or(0, |last| last + 1);
-                Ok(Self {
-                    header,
-                    headerless: false,
-                    required,
-                    email,
-                    name,
-                    first,
-                    last,
-                    tags,
-                    status,
-                    ours,
-                    notes,
-                    warnings,
-                })
+                heading.notes.extend(unread(&heading.header, &read));
+                if tags.is_none() {
+                    heading.warnings = like_tags(&heading.header, &read);
+                }
+                Ok(Self { heading, email, name, first, last, tags, status })
             }
-            None => Self::without_header(rows).ok_or_else(|| no_email(&header, rows)),
+            None => Self::without_header(rows).ok_or_else(|| no_email(&heading.header, rows)),
         }
     }
 
@@ -85,15 +107,9 @@ impl Mapping {
         let name = |at| if at == email { "email".to_owned() } else { format!("column_{}", at + 1) };
         let notes = vec![format!("there is no header; column {} holds the addresses", email + 1)];
         let header: Vec<String> = (0..first.len()).map(name).collect();
-        Some(Self { required: header.len(), header, headerless: true, email, notes, ..Self::default() })
-    }
-
-    /// The name of a column, for messages.
-    pub(crate) fn name_of(&self, column: usize) -> Cow<'_, str> {
-        match self.header.get(column) {
-            Some(name) if !self.headerless => Cow::Borrowed(name.trim()),
-            _ => Cow::Owned((column + 1).to_string()),
-        }
+        let heading =
+            Heading { required: header.len(), header, headerless: true, notes, ..Heading::default() };
+        Some(Self { heading, email, ..Self::default() })
     }
 }
 
@@ -154,7 +170,7 @@ fn no_email(header: &[String], rows: &[Vec<String>]) -> Fault {
     Fault::NoEmail { header, meant }
 }
 
-fn excerpt(cell: &str) -> String {
+pub(crate) fn excerpt(cell: &str) -> String {
     cell.trim().chars().take(60).collect()
 }
 
@@ -213,7 +229,7 @@ mod tests {
             (mapping.name, mapping.first, mapping.last, mapping.tags),
             (Some(0), Some(1), Some(2), Some(4))
         );
-        assert!(!mapping.ours && !mapping.headerless && mapping.notes.is_empty());
+        assert!(!mapping.heading.ours && !mapping.heading.headerless && mapping.heading.notes.is_empty());
     }
 
     #[test]
@@ -242,18 +258,26 @@ mod tests {
     fn a_column_that_may_hold_tags_is_asked_about_where_none_is_called_so() {
         for name in ["Labels", "Groups", "Segment", "Group Membership", "tasg", "Étiquettes"] {
             let mapping = map(&[&format!("email,{name}")]).expect("mapped");
-            assert_eq!((mapping.tags, mapping.warnings.len()), (None, 1), "{name}");
-            assert!(mapping.warnings[0].contains(&format!("column 2 (`{name}`): did you mean `tags`?")));
-            assert!(map(&[&format!("email,tags,{name}")]).expect("mapped").warnings.is_empty(), "{name}");
+            assert_eq!((mapping.tags, mapping.heading.warnings.len()), (None, 1), "{name}");
+            assert!(
+                mapping.heading.warnings[0].contains(&format!("column 2 (`{name}`): did you mean `tags`?"))
+            );
+            assert!(
+                map(&[&format!("email,tags,{name}")]).expect("mapped").heading.warnings.is_empty(),
+                "{name}"
+            );
         }
-        assert!(map(&["email,phone,notes"]).expect("mapped").warnings.is_empty());
+        assert!(map(&["email,phone,notes"]).expect("mapped").heading.warnings.is_empty());
     }
 
     #[test]
     fn columns_that_are_not_read_are_named_and_an_address_among_them_is_not() {
         let many: Vec<String> = (1..=10).map(|at| format!("q{at}")).collect();
         let mapping = map(&[&format!("email,bo@x.org,{}", many.join(","))]).expect("mapped");
-        assert_eq!(mapping.notes, ["not read: `…@…`, `q1`, `q2`, `q3`, `q4`, `q5`, `q6`, `q7` and 3 more"]);
+        assert_eq!(
+            mapping.heading.notes,
+            ["not read: `…@…`, `q1`, `q2`, `q3`, `q4`, `q5`, `q6`, `q7` and 3 more"]
+        );
     }
 
     #[test]
@@ -261,12 +285,12 @@ mod tests {
         let guests = "api_id,name,first_name,last_name,email,phone_number,created_at,Email,Your name?";
         let mapping = map(&[guests]).expect("mapped");
         assert_eq!((mapping.email, mapping.name, mapping.tags), (4, Some(1), None));
-        let notes = mapping.notes.join("; ");
+        let notes = mapping.heading.notes.join("; ");
         assert!(
             notes.contains("not read: `api_id`, `phone_number`, `created_at`, `Email`, `Your name?`"),
             "{notes}"
         );
-        assert_eq!((mapping.notes.len(), mapping.warnings.len()), (2, 0));
+        assert_eq!((mapping.heading.notes.len(), mapping.heading.warnings.len()), (2, 0));
         assert_eq!(map(&["Email,name,email"]).expect("mapped").email, 2);
     }
 
@@ -294,10 +318,10 @@ mod tests {
     fn a_bare_list_of_addresses_needs_no_header() {
         let mapping = map(&["7,a@x.org,Ana", "8,b@x.org,Bo"]).expect("mapped");
         assert_eq!(
-            (mapping.email, mapping.headerless, mapping.header.join(",")),
+            (mapping.email, mapping.heading.headerless, mapping.heading.header.join(",")),
             (1, true, "column_1,email,column_3".into())
         );
-        assert!(map(&["a..b@x.org", "b@x.org", "c@x.org"]).expect("mapped").headerless);
+        assert!(map(&["a..b@x.org", "b@x.org", "c@x.org"]).expect("mapped").heading.headerless);
         let error = map(&["a@x.org,b@x.org"]).expect_err("two columns").to_string();
         assert!(!error.contains("a@x.org"), "{error}");
     }

@@ -77,7 +77,10 @@ pub fn read_members(
     mut sink: impl FnMut(Row<'_>) -> ControlFlow<()>,
 ) -> Result<Shape, FileError> {
     let refuse = |fault| FileError::new(path, fault);
-    let table = Table::open(path, options).map_err(refuse)?;
+    if super::is_jsonl(path) {
+        return super::jsonl_members::read(path, options, book, extra, sets, sink);
+    }
+    let table = Table::of_members(path, options).map_err(refuse)?;
     let mut parser = Parser::new(&table, options, book, extra, sets);
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
@@ -98,7 +101,7 @@ pub fn read_members(
 }
 
 /// Runs until the file ends, cannot be read on, or nobody wants more.
-fn read_ahead(mut table: Table, sender: &SyncSender<Result<Block, Fault>>) -> Table {
+fn read_ahead<C>(mut table: Table<C>, sender: &SyncSender<Result<Block, Fault>>) -> Table<C> {
     while let Some(block) = table.next_block().transpose() {
         let failed = block.is_err();
         if sender.send(block).is_err() || failed {
@@ -132,7 +135,7 @@ struct Trouble {
 
 impl<'p> Parser<'p> {
     fn new(
-        table: &Table,
+        table: &Table<Mapping>,
         options: &ReadOptions,
         book: &'p TagBook,
         extra: &'p TagSet,
@@ -140,7 +143,7 @@ impl<'p> Parser<'p> {
     ) -> Self {
         let untagged = sets.intern(extra.clone());
         Self {
-            mapping: table.mapping.clone(),
+            mapping: table.columns.clone(),
             delimiter: table.delimiter(),
             max_cell: options.max_cell,
             guests: options.guests,
@@ -177,25 +180,17 @@ impl<'p> Parser<'p> {
 
     /// More columns than the header are fine as long as they are empty.
     fn check_width(&self, record: &str) -> Result<(), Trouble> {
-        let (found, expected) = (self.cells.len(), self.mapping.header.len());
-        if self.mapping.ours {
-            let missing = (0..found).find(|at| self.cells.raw(record, *at).trim() == MISSING);
+        if self.mapping.heading.ours {
+            let missing = (0..self.cells.len()).find(|at| self.cells.raw(record, *at).trim() == MISSING);
             if let Some(column) = missing {
                 let said = format!("still says `{MISSING}`: fill it in or empty it");
                 return Err(self.trouble(Code::RowRagged, column, &said));
             }
         }
-        if found == expected {
-            return Ok(());
+        match self.mapping.heading.misfit(&self.cells, record) {
+            Some((reason, at)) => Err(Trouble { code: Code::RowRagged, reason, at }),
+            None => Ok(()),
         }
-        let extra = (expected..found).find(|index| !self.cells.raw(record, *index).trim().is_empty());
-        if found >= self.mapping.required && extra.is_none() {
-            return Ok(());
-        }
-        let at = extra.map_or(record.len(), |index| self.cells.start(index));
-        let whose = if self.mapping.headerless { "the first line" } else { "the header" };
-        let reason = format!("the row has {found} columns and {whose} {expected}");
-        Err(Trouble { code: Code::RowRagged, reason, at })
     }
 
     /// Who declined is left alone, however well the row is written.
@@ -249,7 +244,7 @@ impl<'p> Parser<'p> {
             Cow::Owned(text) => Cow::Owned(self.guarded(&text).trim().to_owned()),
         };
         // Our result files show this for bytes that were no text; what it stood for is lost.
-        if self.mapping.ours && text.contains('\u{fffd}') {
+        if self.mapping.heading.ours && text.contains('\u{fffd}') {
             return Err(self.trouble(Code::EncodingInvalid, column, "holds a replacement character"));
         }
         Ok(text)
@@ -291,7 +286,7 @@ impl<'p> Parser<'p> {
 
     /// A cell without the guard that our result files put before formulas.
     fn guarded<'r>(&self, cell: &'r str) -> &'r str {
-        if self.mapping.ours { restore(cell) } else { cell }
+        if self.mapping.heading.ours { restore(cell) } else { cell }
     }
 
     fn check_length(&self, cell: &str, column: usize) -> Result<(), Trouble> {
@@ -303,7 +298,7 @@ impl<'p> Parser<'p> {
     }
 
     fn trouble(&self, code: Code, column: usize, said: &str) -> Trouble {
-        let name: String = self.mapping.name_of(column).chars().take(60).collect();
+        let name: String = self.mapping.heading.name_of(column).chars().take(60).collect();
         Trouble { code, reason: format!("column `{name}` {said}"), at: self.cells.start(column) }
     }
 
@@ -317,7 +312,7 @@ impl<'p> Parser<'p> {
     }
 }
 
-const fn code_of(flaw: Flaw) -> Code {
+pub(crate) const fn code_of(flaw: Flaw) -> Code {
     match flaw {
         Flaw::QuoteOpen | Flaw::AfterQuote | Flaw::Columns | Flaw::Nul => Code::RowMalformed,
         Flaw::TooLong => Code::CellTooLong,

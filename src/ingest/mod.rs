@@ -1,4 +1,4 @@
-//! Files in, member rows or row errors out, in constant memory.
+//! Files in, rows of members or events or row errors out, in constant memory.
 //!
 //! Takes what people export: packed, in old encodings, with broken quotes and odd headers. Nothing a file
 //! holds can stop the rows around it. Knows no database, no network, no configuration and no runtime.
@@ -7,8 +7,14 @@ mod cells;
 mod columns;
 mod encoding;
 mod error;
+mod event;
+mod event_columns;
 pub mod folder;
 mod framing;
+mod jsonl;
+mod jsonl_members;
+mod jsonl_results;
+mod layout;
 mod mapping;
 mod member;
 mod open;
@@ -21,6 +27,8 @@ mod table;
 pub use cells::{MISSING, neutralise};
 pub use encoding::Encoding;
 pub use error::{Fault, FileError};
+pub use event::{EventRow, read_events};
+pub use jsonl::is_jsonl;
 pub use member::{MemberRow, Row, RowError, read_members};
 pub(crate) use open::modified;
 pub use open::{Compression, Identity, identity};

@@ -10,11 +10,15 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use super::cells::{Cells, MISSING, neutralise, restore};
-use super::columns::OURS;
+use super::columns::{API_ID, OURS};
 use super::error::FileError;
+use super::event_columns::discreet;
 use super::framing::{Flaw, Frame};
+use super::mapping::Heading;
 use super::reader::SUBSTITUTE;
 use super::table::{ReadOptions, Table};
+use crate::domain::event::{Field, HIDDEN, hide};
+use crate::domain::state::Kind;
 
 /// How much of a record that cannot be taken apart is shown.
 const RAW_KEPT: usize = 64 << 10;
@@ -28,6 +32,8 @@ pub struct Outcome {
     pub code: Cow<'static, str>,
     /// The reason in words.
     pub reason: String,
+    /// Luma's id of the event, where it is one that exists.
+    pub api_id: Option<String>,
 }
 
 /// How many rows were written.
@@ -71,8 +77,29 @@ pub fn write_results(
     rejects: Option<&mut dyn Write>,
 ) -> Result<Counts, ResultsError> {
     let refuse = |fault| FileError::new(path, fault);
-    let mut table = Table::open(path, options).map_err(refuse)?;
-    let mut layout = Layout::new(&table);
+    match options.kind {
+        _ if super::is_jsonl(path) => super::jsonl_results::write(path, options, outcomes, success, rejects),
+        Kind::Members => {
+            let table = Table::of_members(path, options).map_err(refuse)?;
+            write_table(path, table, Kind::Members, outcomes, success, rejects)
+        }
+        Kind::Events => {
+            let table = Table::of_events(path, options).map_err(refuse)?;
+            write_table(path, table, Kind::Events, outcomes, success, rejects)
+        }
+    }
+}
+
+fn write_table<C>(
+    path: &Path,
+    mut table: Table<C>,
+    kind: Kind,
+    outcomes: impl Iterator<Item = (u64, Outcome)>,
+    success: Option<&mut dyn Write>,
+    rejects: Option<&mut dyn Write>,
+) -> Result<Counts, ResultsError> {
+    let refuse = |fault| FileError::new(path, fault);
+    let mut layout = Layout::new(&table.heading, table.delimiter(), kind);
     let mut success = Output::open(success, &layout)?;
     let mut rejects = Output::open(rejects, &layout)?;
     let mut outcomes = outcomes.peekable();
@@ -119,17 +146,29 @@ struct Layout {
     delimiter: u8,
     ours: bool,
     cells: Cells,
+    /// Columns that hold what lets people into a meeting.
+    discreet: Vec<(usize, Field)>,
+    kind: Kind,
 }
 
 impl Layout {
-    fn new(table: &Table) -> Self {
-        let mapping = &table.mapping;
-        let is_kept = |at: &usize| !OURS.contains(&mapping.header[*at].trim());
-        let kept: Vec<usize> = (0..mapping.header.len()).filter(is_kept).collect();
-        let header = kept.iter().map(|at| neutralise(&mapping.header[*at]).into_owned()).collect();
-        let width = mapping.header.len();
-        let (required, ours) = (mapping.required, mapping.ours);
-        Self { header, kept, width, required, delimiter: table.delimiter(), ours, cells: Cells::default() }
+    fn new(heading: &Heading, delimiter: u8, kind: Kind) -> Self {
+        let is_ours = |name: &str| OURS.contains(&name) || (kind == Kind::Events && name == API_ID);
+        let is_kept = |at: &usize| !is_ours(heading.header[*at].trim());
+        let kept: Vec<usize> = (0..heading.header.len()).filter(is_kept).collect();
+        let header = kept.iter().map(|at| neutralise(&heading.header[*at]).into_owned()).collect();
+        let width = heading.header.len();
+        let (required, ours) = (heading.required, heading.ours);
+        let discreet = if kind == Kind::Events { discreet(&heading.header) } else { Vec::new() };
+        Self { header, kept, width, required, delimiter, ours, cells: Cells::default(), discreet, kind }
+    }
+
+    /// Our columns, of which those of events have one more.
+    const fn ours(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Members => &OURS,
+            Kind::Events => &[OURS[0], OURS[1], OURS[2], API_ID],
+        }
     }
 
     /// The source's cells of a record, and those for which the header has no column. Cells that the record
@@ -142,14 +181,24 @@ impl Layout {
         };
         self.cells.split(&substituted, frame.quoted, self.delimiter);
         let split = matches!(frame.flaw, None | Some((Flaw::Nul | Flaw::Encoding, _)));
-        if split {
+        // A password may stand in any cell of an event's row whose columns are not those of the header.
+        if split && (self.kind == Kind::Members || self.fits(&substituted)) {
             let kept = self.kept.iter().map(|at| self.cell(&substituted, *at)).collect();
             let surplus = (self.width..self.cells.len()).map(|at| self.cell(&substituted, at)).collect();
             return (kept, surplus);
         }
-        let raw: String = substituted.chars().take(RAW_KEPT).collect();
+        let raw: String = match self.kind {
+            Kind::Members => substituted.chars().take(RAW_KEPT).collect(),
+            // What cannot be taken apart may hold a password anywhere, and must not be taken for a name.
+            Kind::Events => format!("{HIDDEN} see line {} of the original file", frame.line),
+        };
         let rest = std::iter::repeat_n(String::new(), self.kept.len().saturating_sub(1));
         (std::iter::once(neutralise(&raw).into_owned()).chain(rest).collect(), Vec::new())
+    }
+
+    fn fits(&self, record: &str) -> bool {
+        let is_empty = |at: usize| self.cells.raw(record, at).trim().is_empty();
+        self.cells.len() >= self.required && (self.width..self.cells.len()).all(is_empty)
     }
 
     fn cell(&self, record: &str, at: usize) -> String {
@@ -157,7 +206,11 @@ impl Layout {
             return MISSING.to_owned();
         }
         let text = self.cells.text(record, at);
-        neutralise(if self.ours { restore(&text) } else { &text }).into_owned()
+        let text = if self.ours { restore(&text) } else { &text };
+        match self.discreet.iter().find(|(column, _)| *column == at) {
+            Some((_, field)) => neutralise(&hide(*field, text)).into_owned(),
+            None => neutralise(text).into_owned(),
+        }
     }
 }
 
@@ -174,7 +227,9 @@ impl<'w> Output<'w> {
             |target| csv::WriterBuilder::new().delimiter(layout.delimiter).flexible(true).from_writer(target);
         let mut writer = target.map(open);
         if let Some(writer) = &mut writer {
-            writer.write_record(layout.header.iter().map(String::as_str).chain(OURS))?;
+            writer.write_record(
+                layout.header.iter().map(String::as_str).chain(layout.ours().iter().copied()),
+            )?;
         }
         Ok(Self { writer, count: 0 })
     }
@@ -191,7 +246,8 @@ impl<'w> Output<'w> {
         let line = frame.line.to_string();
         let reason = neutralise(&outcome.reason);
         let told = [line.as_str(), &outcome.code, &reason];
-        let cells = cells.iter().map(String::as_str).chain(told);
+        let api_id = (layout.kind == Kind::Events).then(|| outcome.api_id.as_deref().unwrap_or_default());
+        let cells = cells.iter().map(String::as_str).chain(told).chain(api_id);
         writer.write_record(cells.chain(surplus.iter().map(String::as_str)))?;
         self.count += 1;
         Ok(())
@@ -222,7 +278,7 @@ mod tests {
     }
 
     fn outcome(good: bool) -> Outcome {
-        Outcome { good, code: "email_invalid".into(), reason: "=because".into() }
+        Outcome { good, code: "email_invalid".into(), reason: "=because".into(), api_id: None }
     }
 
     fn results(text: &[u8], outcomes: &[(u64, bool)]) -> Result<(String, String), ResultsError> {

@@ -155,7 +155,10 @@ pub(crate) fn refuse_other_formats(head: &[u8]) -> Result<(), Fault> {
         );
     }
     if is_json(&start) {
-        return refuse("JSON", EXPORT);
+        return refuse(
+            "JSON",
+            "write one object a line and let its name end in `.jsonl`, or export it as CSV",
+        );
     }
     Ok(())
 }

@@ -5,18 +5,22 @@ use std::path::Path;
 
 use super::encoding::Encoding;
 use super::error::Fault;
+use super::event_columns::EventColumns;
 use super::framing::Flaw;
-use super::mapping::Mapping;
+use super::mapping::{Heading, Mapping};
 use super::open::Compression;
 use super::reader::{Block, Reader};
 use super::sniff::delimiter_name;
 use crate::domain::guest::Guests;
+use crate::domain::state::Kind;
 
 const HEADER_TOO_LONG: &str = "the first line has no end within 2 MiB";
 
 /// How to read a file. What is not given is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
+    /// What its rows are.
+    pub kind: Kind,
     /// The encoding, believed against any mark in the file.
     pub encoding: Option<Encoding>,
     /// The delimiter.
@@ -32,6 +36,7 @@ pub struct ReadOptions {
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {
+            kind: Kind::Members,
             encoding: None,
             delimiter: None,
             max_expanded: 16 << 30,
@@ -65,6 +70,9 @@ impl fmt::Display for Shape {
         if self.compression != Compression::None {
             write!(f, "{}, ", self.compression)?;
         }
+        if self.delimiter == b'\n' {
+            return write!(f, "{}, JSON Lines", self.encoding);
+        }
         let header = if self.headerless { ", no header" } else { "" };
         let columns = if self.header.len() == 1 { "column" } else { "columns" };
         write!(
@@ -78,15 +86,34 @@ impl fmt::Display for Shape {
     }
 }
 
-/// A reader past its header.
-pub(crate) struct Table {
+/// A reader past its header, and where its columns are.
+pub(crate) struct Table<C> {
     reader: Reader,
-    pub(crate) mapping: Mapping,
+    pub(crate) heading: Heading,
+    pub(crate) columns: C,
     header_waits: bool,
 }
 
-impl Table {
-    pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self, Fault> {
+impl Table<Mapping> {
+    /// Opens a file of members.
+    pub(crate) fn of_members(path: &Path, options: &ReadOptions) -> Result<Self, Fault> {
+        Self::open(path, options, |rows| Mapping::new(rows).map(|columns| (columns.heading.clone(), columns)))
+    }
+}
+
+impl Table<EventColumns> {
+    /// Opens a file of events.
+    pub(crate) fn of_events(path: &Path, options: &ReadOptions) -> Result<Self, Fault> {
+        Self::open(path, options, EventColumns::new)
+    }
+}
+
+impl<C> Table<C> {
+    fn open(
+        path: &Path,
+        options: &ReadOptions,
+        find: impl FnOnce(&[Vec<String>]) -> Result<(Heading, C), Fault>,
+    ) -> Result<Self, Fault> {
         let reader = Reader::open(path, options)?;
         if let Some((flaw, line, column)) = reader.sample.flaw {
             return Err(Fault::Header { line, column, reason: describe(flaw).to_owned() });
@@ -94,9 +121,9 @@ impl Table {
         if reader.sample.rows.is_empty() && reader.sample.any {
             return Err(Fault::Header { line: 1, column: 1, reason: HEADER_TOO_LONG.to_owned() });
         }
-        let mapping = Mapping::new(&reader.sample.rows)?;
-        let header_waits = !mapping.headerless;
-        Ok(Self { reader, mapping, header_waits })
+        let (heading, columns) = find(&reader.sample.rows)?;
+        let header_waits = !heading.headerless;
+        Ok(Self { reader, heading, columns, header_waits })
     }
 
     pub(crate) const fn delimiter(&self) -> u8 {
@@ -125,7 +152,7 @@ impl Table {
 
     /// How the file turned out; its encoding is certain once all of it is read.
     pub(crate) fn shape(&self) -> Shape {
-        let Mapping { header, headerless, notes, warnings, .. } = self.mapping.clone();
+        let Heading { header, headerless, notes, warnings, .. } = self.heading.clone();
         Shape {
             compression: self.reader.compression(),
             encoding: self.reader.encoding(),

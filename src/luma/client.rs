@@ -47,9 +47,12 @@ pub enum ClientError {
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    base: String,
+    /// For requests that may not be repeated: see `event`.
+    pub(super) once: reqwest::Client,
+    pub(super) once_timeout: Duration,
+    pub(super) base: String,
     timeout: Duration,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Client {
@@ -60,22 +63,28 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut key = HeaderValue::from_str(options.api_key.expose_secret()).map_err(|_| ClientError::Key)?;
         key.set_sensitive(true);
-        let builder = reqwest::Client::builder()
-            .default_headers(HeaderMap::from_iter([(
-                reqwest::header::HeaderName::from_static(KEY_HEADER),
-                key,
-            )]))
-            .user_agent(concat!("lumasync/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.timeout)
-            .pool_idle_timeout(IDLE)
-            .tcp_nodelay(true);
-        // A proxy for the outside has no way back to this machine.
-        let builder = if is_loopback(&options.base_url) { builder.no_proxy() } else { builder };
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .default_headers(HeaderMap::from_iter([(
+                    reqwest::header::HeaderName::from_static(KEY_HEADER),
+                    key.clone(),
+                )]))
+                .user_agent(concat!("lumasync/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .retry(reqwest::retry::never())
+                .connect_timeout(options.connect_timeout)
+                .tcp_nodelay(true);
+            // A proxy for the outside has no way back to this machine.
+            if is_loopback(&options.base_url) { builder.no_proxy() } else { builder }
+        };
+        let http = builder().timeout(options.timeout).pool_idle_timeout(IDLE);
+        // While it connects it can run out of time to connect only: then nothing has left for sure.
+        let once_timeout = options.connect_timeout + options.timeout;
+        let once = builder().timeout(once_timeout).pool_max_idle_per_host(0).http1_only();
         Ok(Self {
-            http: builder.build().map_err(ClientError::Build)?,
+            http: http.build().map_err(ClientError::Build)?,
+            once: once.build().map_err(ClientError::Build)?,
+            once_timeout,
             base: options.base_url.as_str().trim_end_matches('/').to_owned(),
             timeout: options.timeout,
             clock,

@@ -5,11 +5,13 @@
 
 mod beta;
 mod client;
+mod event;
 mod reply;
 mod throttle;
 
 pub use beta::IMPORT_ROUTE;
 pub use beta::USER_ROUTE;
 pub use client::{Client, ClientError, ClientOptions};
+pub use event::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, event_body};
 pub use reply::{Identity, Reply};
 pub use throttle::Throttle;

@@ -32,7 +32,7 @@ pub struct Reply {
 }
 
 /// Answers are read up to this many bytes; more than that is no answer of this API.
-const MAX_ANSWER: usize = 256 * 1024;
+pub(super) const MAX_ANSWER: usize = 256 * 1024;
 /// Characters of an answer that are worth keeping.
 const MAX_MESSAGE: usize = 500;
 
@@ -105,12 +105,12 @@ impl Reply {
     }
 }
 
-fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
+pub(super) fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// Seconds, or a date.
-fn parse_retry_after(text: &str, now: Time) -> Option<Duration> {
+pub(super) fn parse_retry_after(text: &str, now: Time) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
@@ -121,7 +121,7 @@ fn parse_retry_after(text: &str, now: Time) -> Option<Duration> {
 }
 
 /// What a body says, for people: the envelope's message, or its beginning.
-fn message(body: &[u8]) -> String {
+pub(super) fn message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(MAX_ANSWER)]);
     let text = text.trim();
     if text.is_empty() {
@@ -159,7 +159,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// The innermost cause, which is the one that tells; never an address or a URL.
-fn innermost(error: &reqwest::Error) -> String {
+pub(super) fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut last = None;
     while let Some(error) = cause {

@@ -15,6 +15,7 @@ use super::answer::Answer;
 pub(super) enum Route {
     User,
     Import,
+    CreateEvent,
 }
 
 impl Route {
@@ -23,6 +24,7 @@ impl Route {
         match (method, path) {
             (&Method::GET, "/user") => Some(Self::User),
             (&Method::POST, "/user/audience/import") => Some(Self::Import),
+            (&Method::POST, "/event/create") => Some(Self::CreateEvent),
             _ => None,
         }
     }
@@ -32,6 +34,7 @@ impl Route {
         match self {
             Self::User => "GET /user",
             Self::Import => "POST /user/audience/import",
+            Self::CreateEvent => "POST /event/create",
         }
     }
 
@@ -40,7 +43,9 @@ impl Route {
     pub(super) fn without_key(self) -> Answer {
         match self {
             Self::User => not_signed_in(),
-            Self::Import => Answer::message(StatusCode::BAD_REQUEST, "Please provide an API key."),
+            Self::Import | Self::CreateEvent => {
+                Answer::message(StatusCode::BAD_REQUEST, "Please provide an API key.")
+            }
         }
     }
 }
@@ -130,7 +135,7 @@ fn list_complaints(field: &str, list: Option<&Value>) -> Vec<String> {
     wrong.map(|(index, entry)| format!("{field}[{index}]: {}", expected("string", Some(entry)))).collect()
 }
 
-fn expected(kind: &str, found: Option<&Value>) -> String {
+pub(super) fn expected(kind: &str, found: Option<&Value>) -> String {
     let found = match found {
         None => "undefined",
         Some(Value::Null) => "null",

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose: the words for it, and what one import meets.
+//! What goes wrong on purpose: the words for it, and what one import or event meets.
 //!
 //! Knows nothing of connections or of what an import changes; it only says what to do.
 
@@ -9,11 +9,11 @@ use hyper::StatusCode;
 
 const KNOWN: &str = "a status of 400 to 599, `plan`, `html`, `html-ok`, `reset`, `reset-after`, `empty`, `truncated`, \
                      `slow[=2s]`, `max-rows=N`, `reject=ADDRESS` and `reject-named=ADDRESS`, each alone or with \
-                     `@N` (the Nth import), `@N+` (from the Nth on) or `@P%` (that share of them)";
+                     `@N` (the Nth import, and the Nth event), `@N+` (from the Nth on) or `@P%` (that share of them)";
 
-/// What goes wrong with imports, written `KIND[=ARGUMENT][@WHEN]` and separated by commas.
+/// What goes wrong with imports and with events, written `KIND[=ARGUMENT][@WHEN]` and separated by commas.
 ///
-/// Imports are counted from 1, those that the quota refused left out. Of the faults that
+/// Imports are counted from 1, those that the quota refused left out; events for themselves in the same way. Of the faults that
 /// answer in an import's place the first one counts, and so for those that spoil an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults(Vec<Fault>);

@@ -7,6 +7,7 @@
 mod answer;
 mod audience;
 mod beta;
+mod events;
 mod fault;
 mod quota;
 mod server;
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 
+pub use events::HeldEvent;
 pub use fault::{FaultError, Faults};
 pub use snapshot::Snapshot;
 
@@ -151,6 +153,12 @@ impl Sandbox {
     #[must_use]
     pub fn members(&self) -> BTreeMap<String, Vec<String>> {
         self.service.members()
+    }
+
+    /// Every event it holds, in the order in which they were created.
+    #[must_use]
+    pub fn events(&self) -> Vec<HeldEvent> {
+        self.service.events()
     }
 
     /// Stops listening, cuts what is open, and returns when the port is free.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::answer::{Answer, Reply};
 use super::audience::Audience;
 use super::beta::{self, Import, Route};
+use super::events::{Events, HeldEvent};
 use super::fault::{Faults, Instead, Spoil, Trouble};
 use super::quota::Quota;
 use super::snapshot::Snapshot;
@@ -34,7 +35,9 @@ struct State {
     quota: Quota,
     rng: fastrand::Rng,
     imports_met: u64,
+    events_met: u64,
     audience: Audience,
+    events: Events,
     counts: Snapshot,
 }
 
@@ -44,7 +47,9 @@ impl Service {
             quota: Quota::new(options.limit),
             rng: fastrand::Rng::with_seed(options.seed),
             imports_met: 0,
+            events_met: 0,
             audience: Audience::default(),
+            events: Events::default(),
             counts: Snapshot::default(),
         };
         Self {
@@ -85,6 +90,10 @@ impl Service {
         state.audience.members().into_iter().map(|(address, tags)| (address.into(), owned(tags))).collect()
     }
 
+    pub(super) fn events(&self) -> Vec<HeldEvent> {
+        self.lock().events.all().to_vec()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,38 +108,34 @@ impl Service {
 
     fn authenticated(&self, state: &mut State, route: Route, body: Option<&[u8]>) -> Reply {
         let now = self.clock.now();
-        let mut reply = if !state.quota.admit(now) {
-            too_many_requests().into()
-        } else if route == Route::Import {
-            self.import(state, body, now)
+        let mut reply = if state.quota.admit(now) {
+            match route {
+                Route::User => beta::user().into(),
+                Route::Import => {
+                    state.imports_met += 1;
+                    let trouble = self.faults.meet(state.imports_met, &mut state.rng);
+                    troubled(state, trouble, now, |state, trouble| {
+                        self.take_in(state, body, trouble)
+                            .map_or_else(|refusal| refusal, |()| Answer::json("{}"))
+                    })
+                }
+                Route::CreateEvent => {
+                    state.events_met += 1;
+                    let trouble = self.faults.meet(state.events_met, &mut state.rng);
+                    troubled(state, trouble, now, |state, _| match body {
+                        Some(body) => state.events.create(body).unwrap_or_else(|refusal| refusal),
+                        None => too_large(),
+                    })
+                }
+            }
         } else {
-            beta::user().into()
+            too_many_requests().into()
         };
         // A page that is not Luma's knows nothing of Luma's quota.
         reply.standing = state.quota.standing(now).filter(|_| reply.answer.is_json());
         let throttled = reply.answer.status == StatusCode::TOO_MANY_REQUESTS;
         reply.retry_after = throttled.then(|| state.quota.retry_after(now));
         reply
-    }
-
-    fn import(&self, state: &mut State, body: Option<&[u8]>, now: Time) -> Reply {
-        state.imports_met += 1;
-        let mut trouble = self.faults.meet(state.imports_met, &mut state.rng);
-        let answer = match trouble.instead {
-            Some(Instead::Reset) => {
-                trouble.spoil = Some(Spoil::Cut);
-                Answer::json("{}")
-            }
-            Some(instead) => {
-                // What is answered instead is meant to arrive.
-                trouble.spoil = None;
-                answer_instead(instead, &mut state.quota, now)
-            }
-            None => {
-                self.take_in(state, body, &trouble).map_or_else(|refusal| refusal, |()| Answer::json("{}"))
-            }
-        };
-        Reply { delay: trouble.delay, spoil: trouble.spoil, ..answer.into() }
     }
 
     /// Carries out an import, or refuses the whole of it.
@@ -176,6 +181,7 @@ impl State {
         let mut counts = self.counts.clone();
         counts.max_in_window = self.quota.peak();
         counts.member_count = self.audience.len();
+        counts.event_count = self.events.all().len();
         counts
     }
 
@@ -185,6 +191,7 @@ impl State {
             counts: self.snapshot(),
             members: wants("members=true").then(|| Object(self.audience.members())),
             tags: wants("tags=true").then(|| self.audience.tag_counts()),
+            events: wants("events=true").then(|| self.events.all()),
         };
         match serde_json::to_vec(&page) {
             Ok(json) => Answer::json(json),
@@ -201,6 +208,8 @@ struct Page<'a> {
     members: Option<Object<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<BTreeMap<&'a str, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<&'a [HeldEvent]>,
 }
 
 /// Pairs written as a JSON object, without building a map of a million first.
@@ -210,6 +219,28 @@ impl Serialize for Object<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
     }
+}
+
+/// The answer to a write, or what comes in its place, and what becomes of it on the way.
+fn troubled(
+    state: &mut State,
+    mut trouble: Trouble<'_>,
+    now: Time,
+    carry_out: impl FnOnce(&mut State, &Trouble<'_>) -> Answer,
+) -> Reply {
+    let answer = match trouble.instead {
+        Some(Instead::Reset) => {
+            trouble.spoil = Some(Spoil::Cut);
+            Answer::json("{}")
+        }
+        Some(instead) => {
+            // What is answered instead is meant to arrive.
+            trouble.spoil = None;
+            answer_instead(instead, &mut state.quota, now)
+        }
+        None => carry_out(state, &trouble),
+    };
+    Reply { delay: trouble.delay, spoil: trouble.spoil, ..answer.into() }
 }
 
 fn answer_instead(instead: Instead, quota: &mut Quota, now: Time) -> Answer {

@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub dropped: u64,
     /// People held.
     pub member_count: usize,
+    /// Events held.
+    pub event_count: usize,
 }
 
 impl Snapshot {

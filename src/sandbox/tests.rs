@@ -177,7 +177,7 @@ async fn the_state_page_shows_what_is_held_and_counts_nothing() {
         "cut": 1,
         "throttled": 0,
         "max_in_window": 4,
-        "imports": 1,
+        "event_count": 0, "imports": 1,
         "rows_received": 3,
         "repeats": 0,
         "dropped": 1,

@@ -95,7 +95,8 @@ impl Store {
     /// Whether nothing was ever read into the database or put into its queue.
     pub async fn is_unused(&self) -> Result<bool> {
         let unused: bool = read!(self, db => {
-            sqlx::query_scalar("select not exists (select 1 from runs) and not exists (select 1 from member_queue)")
+            sqlx::query_scalar("select not exists (select 1 from runs) and not exists (select 1 from member_queue)
+                    and not exists (select 1 from event_queue)")
                 .fetch_one(db)
                 .await?
         });

@@ -39,7 +39,19 @@ macro_rules! drop_pending {
         .bind($now)
         .execute(&mut *$tx)
         .await?;
-        rows
+        let events = sqlx::query(
+            "update event_queue
+                set state = 'canceled', code = $2, reason = $3, settled_at = $4, body = null, zoom_meeting_password = null
+              where run_id = $1 and state = 'pending'",
+        )
+        .bind($run)
+        .bind(Code::Canceled.as_str())
+        .bind(CANCELED)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        rows + events
     }};
 }
 
@@ -115,8 +127,10 @@ impl Store {
         let canceled = write_tx!(self, tx => { 'cancel: {
             let (is_open, pending, in_flight): (bool, bool, i64) = sqlx::query_as(
                 "select r.finished_at is null,
-                        exists (select 1 from batches where run_id = r.id and state = 'pending'),
+                        exists (select 1 from batches where run_id = r.id and state = 'pending')
+                            or exists (select 1 from event_queue where run_id = r.id and state = 'pending'),
                         (select coalesce(sum(row_count), 0) from batches where run_id = r.id and state = 'in_flight')
+                            + (select count(*) from event_queue where run_id = r.id and state = 'in_flight')
                    from runs r where r.id = $1",
             )
             .bind(id)
@@ -158,7 +172,10 @@ impl Store {
         let runs: Vec<i64> = read!(self, db => {
             sqlx::query_scalar(
                 "select distinct b.run_id from batches b join runs r on r.id = b.run_id
-                  where b.state = 'pending' and r.status = 'canceled'",
+                  where b.state = 'pending' and r.status = 'canceled'
+                 union
+                 select e.run_id from event_queue e join runs r on r.id = e.run_id
+                  where e.state = 'pending' and r.status = 'canceled'",
             )
             .fetch_all(db)
             .await?
@@ -182,7 +199,9 @@ impl Store {
             sqlx::query(
                 "update runs set reason = $2
                   where account = $1 and status in ('queued', 'running') and exists
-                        (select 1 from batches where run_id = runs.id and state in ('pending', 'in_flight'))",
+                        (select 1 from batches where run_id = runs.id and state in ('pending', 'in_flight')
+                         union all
+                         select 1 from event_queue where run_id = runs.id and state in ('pending', 'in_flight'))",
             )
             .bind(account)
             .bind(why)
@@ -209,9 +228,12 @@ impl Store {
     pub async fn stopped_runs(&self) -> Result<Vec<i64>> {
         let runs = read!(self, db => {
             sqlx::query_scalar(
-                "select distinct b.run_id from batches b join runs r on r.id = b.run_id
+                "select b.run_id from batches b join runs r on r.id = b.run_id
                   where b.state = 'pending' and r.finished_at is not null and r.status <> 'canceled'
-                  order by b.run_id",
+                 union
+                 select e.run_id from event_queue e join runs r on r.id = e.run_id
+                  where e.state = 'pending' and r.finished_at is not null and r.status <> 'canceled'
+                  order by 1",
             )
             .fetch_all(db)
             .await?

@@ -9,6 +9,7 @@ mod by_hand;
 mod claims;
 mod deliver;
 mod error;
+mod events;
 mod files;
 mod ledger;
 mod open;
@@ -30,6 +31,11 @@ pub use accounts::Account;
 pub use by_hand::CanceledRun;
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
 pub use error::StoreError;
+pub use events::{
+    ClaimedEvent, Doubt, EventAttempt, EventClaim, EventClaims, EventDepth, EventFilter, EventInput,
+    EventIntake, EventOrigin, EventPart, EventRecord, EventResolution, EventRow, EventSettlement, EventStory,
+    NewEvent, ResolveError, Resolved,
+};
 pub use files::{FileState, InputFile, NewFile};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;

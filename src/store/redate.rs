@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
+use super::events::redate_events;
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 
 /// Clocks of several machines differ by less; a smaller step back is waited out.
-const SKEW: Duration = Duration::from_mins(1);
+pub(super) const SKEW: Duration = Duration::from_mins(1);
 
 /// Something that is not to be before a moment, and when that was written down.
-type Waiting<K> = (K, Time, Option<Time>);
+pub(super) type Waiting<K> = (K, Time, Option<Time>);
 
 impl Store {
     /// Takes what is dated later than now as of now, if anything is. `lease` is how long a silent
@@ -26,8 +27,10 @@ impl Store {
             let blocks: Vec<Waiting<String>> = sqlx::query_as(
                 "select name, blocked_until,
                         (select t.finished_at from attempts t
-                          where t.account = a.name and t.verdict = case a.block_cause
-                                when 'throttled' then 'throttled' when 'faults' then 'transient' else 'halted' end
+                          where t.account = a.name and case a.block_cause
+                                when 'throttled' then t.verdict = 'throttled'
+                                when 'faults' then t.verdict in ('transient', 'ambiguous')
+                                else t.verdict = 'halted' end
                           order by t.id desc limit 1)
                    from accounts a where a.blocked_until > $1",
             )
@@ -56,6 +59,7 @@ impl Store {
                     .execute(&mut *tx)
                     .await?;
             }
+            redate_events!(tx, now);
             // One that was never sent waits to be filled, which nothing depends on; one in flight was due.
             sqlx::query(
                 "update batches set due_at = $1
@@ -116,7 +120,7 @@ impl Store {
 
 /// Those that were written down later than now, as if that were now. The others stand: they are of
 /// the clock that was put right.
-fn begun_now<K>(waiting: Vec<Waiting<K>>, now: Time) -> impl Iterator<Item = (K, Time)> {
+pub(super) fn begun_now<K>(waiting: Vec<Waiting<K>>, now: Time) -> impl Iterator<Item = (K, Time)> {
     waiting.into_iter().filter_map(move |(key, until, written)| {
         let written = written.filter(|written| *written > now)?;
         Some((key, now.plus(until.since(written))))

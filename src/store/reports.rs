@@ -2,7 +2,7 @@
 
 use super::{Result, Run, Store, StoreError, read};
 use crate::clock::Time;
-use crate::domain::state::{RowState, RunStatus};
+use crate::domain::state::{Kind, RowState, RunStatus};
 
 /// The rows of a run by where they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct RunCounts {
     pub in_flight: u64,
     /// Accepted by Luma.
     pub delivered: u64,
+    /// Events that Luma has created.
+    pub created: u64,
+    /// Events of which nobody knows whether they exist.
+    pub unknown: u64,
     /// Refused by Luma.
     pub rejected: u64,
     /// Given up after passing faults.
@@ -40,6 +44,8 @@ impl RunCounts {
         self.pending
             + self.in_flight
             + self.delivered
+            + self.created
+            + self.unknown
             + self.rejected
             + self.failed
             + self.invalid
@@ -59,7 +65,7 @@ impl RunCounts {
     /// The status of a run of which these counts are all.
     #[must_use]
     pub const fn status(&self) -> RunStatus {
-        if self.bad() == 0 { RunStatus::Succeeded } else { RunStatus::Partial }
+        if self.bad() + self.unknown == 0 { RunStatus::Succeeded } else { RunStatus::Partial }
     }
 
     fn add(&mut self, state: RowState, rows: u64) {
@@ -190,6 +196,9 @@ impl ReasonRow {
 impl Store {
     /// The rows of a run by where they stand, row by row: what the end of a run rests on.
     pub async fn count_rows(&self, run: &Run) -> Result<RunCounts> {
+        if run.kind == Kind::Events {
+            return self.count_events(run).await;
+        }
         let by_state: Vec<(String, i64)> = read!(self, db => {
             sqlx::query_as(
                 "select state, sum(n) from (
@@ -210,6 +219,9 @@ impl Store {
 
     /// The same from what the batches say of their rows: quick, for people who look often.
     pub async fn run_counts(&self, run: &Run) -> Result<RunCounts> {
+        if run.kind == Kind::Events {
+            return self.count_events(run).await;
+        }
         let by_state: Vec<(String, i64)> = read!(self, db => {
             sqlx::query_as(concat!(
                 "select state, sum(row_count) from batches
@@ -233,7 +245,8 @@ impl Store {
     pub async fn run_requests(&self, run_id: i64) -> Result<u64> {
         let requests: i64 = read!(self, db => {
             sqlx::query_scalar(
-                "select count(*) from batches b join attempts a on a.batch_id = b.id where b.run_id = $1",
+                "select (select count(*) from batches b join attempts a on a.batch_id = b.id where b.run_id = $1)
+                      + (select count(*) from event_queue e join attempts a on a.event_id = e.id where e.run_id = $1)",
             )
             .bind(run_id)
             .fetch_one(db)
@@ -250,8 +263,11 @@ impl Store {
                 "with told as (
                      select state, code, reason, coalesce(line, id) as at,
                             row_number() over (partition by state, code, reason order by coalesce(line, id)) as place
-                       from member_queue
-                      where run_id = $1 and code is not null and state in ", not_sent!(), "),
+                       from (select id, line, state, code, reason from member_queue
+                              where run_id = $1 and code is not null and state in ", not_sent!(), "
+                             union all
+                             select id, line, state, code, reason from event_queue
+                              where run_id = $1 and code is not null)),
                  reasons as (
                      select state, code, reason, count(*) as n, min(at) as first_at,
                             string_agg(case when place <= 5 then at end, ',') as lines

@@ -16,6 +16,8 @@ pub struct LineOutcome {
     pub code: Option<String>,
     /// Why, in words.
     pub reason: Option<String>,
+    /// Luma's id of the event, where it is one that exists.
+    pub api_id: Option<String>,
 }
 
 impl Store {
@@ -23,12 +25,14 @@ impl Store {
     pub async fn send_outcomes(&self, run_id: i64, to: mpsc::Sender<LineOutcome>) -> Result<()> {
         read!(self, db => {
             let mut rows = sqlx::query_as::<_, LineOutcome>(
-                "select line, state, code, reason from (
-                     select q.line, q.state, q.code, q.reason
+                "select line, state, code, reason, api_id from (
+                     select q.line, q.state, q.code, q.reason, null as api_id
                        from batches b join member_queue q on q.batch_id = b.id where b.run_id = $1
                      union all
-                     select line, state, code, reason from member_queue
-                      where run_id = $1 and batch_id is null)
+                     select line, state, code, reason, null from member_queue
+                      where run_id = $1 and batch_id is null
+                     union all
+                     select line, state, code, reason, api_id from event_queue where run_id = $1)
                  where line is not null order by line",
             )
             .bind(run_id)
@@ -67,8 +71,10 @@ impl Store {
     pub async fn rows_to_send(&self, run_id: i64) -> Result<u64> {
         let rows: i64 = read!(self, db => {
             sqlx::query_scalar(
-                "select coalesce(sum(row_count), 0) from batches
-                  where run_id = $1 and state in ('pending', 'in_flight')",
+                "select (select coalesce(sum(row_count), 0) from batches
+                          where run_id = $1 and state in ('pending', 'in_flight'))
+                      + (select count(*) from event_queue
+                          where run_id = $1 and state in ('pending', 'in_flight'))",
             )
             .bind(run_id)
             .fetch_one(db)
@@ -77,11 +83,12 @@ impl Store {
         Ok(rows.unsigned_abs())
     }
 
-    /// Whether a batch of the run is still to be sent or in a request.
+    /// Whether a batch or an event of the run is still to be sent or in a request.
     pub async fn has_work(&self, run_id: i64) -> Result<bool> {
         let found: bool = read!(self, db => {
             sqlx::query_scalar(
-                "select exists (select 1 from batches where run_id = $1 and state in ('pending', 'in_flight'))",
+                "select exists (select 1 from batches where run_id = $1 and state in ('pending', 'in_flight'))
+                     or exists (select 1 from event_queue where run_id = $1 and state in ('pending', 'in_flight'))",
             )
             .bind(run_id)
             .fetch_one(db)

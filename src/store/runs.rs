@@ -2,7 +2,7 @@
 
 use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
-use crate::domain::state::{RunStatus, Trigger};
+use crate::domain::state::{Kind, RunStatus, Trigger};
 
 /// Where a run's rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ impl RunSource {
 pub struct NewRun<'a> {
     /// Whose key it uses.
     pub account: &'a str,
+    /// What its rows are.
+    pub kind: Kind,
     /// Where its rows come from.
     pub source: RunSource,
     /// What set it off.
@@ -58,6 +60,8 @@ pub struct Run {
     pub id: i64,
     /// Whose key it uses.
     pub account: String,
+    /// What its rows are.
+    pub kind: Kind,
     /// Where its rows come from.
     pub source: RunSource,
     /// What set it off.
@@ -84,6 +88,7 @@ pub struct Run {
 struct RunRow {
     id: i64,
     account: String,
+    kind: String,
     source: String,
     started_by: String,
     label: String,
@@ -103,6 +108,7 @@ impl TryFrom<RunRow> for Run {
         Ok(Self {
             id: row.id,
             account: row.account,
+            kind: Kind::parse(&row.kind).ok_or_else(|| StoreError::corrupt("runs", "kind", &row.kind))?,
             source: RunSource::parse(&row.source)?,
             trigger: Trigger::parse(&row.started_by)
                 .ok_or_else(|| StoreError::corrupt("runs", "started_by", &row.started_by))?,
@@ -122,7 +128,7 @@ impl TryFrom<RunRow> for Run {
 /// What `Run` is read from.
 macro_rules! run_columns {
     () => {
-        "select id, account, source, started_by, label, status, reason, created_at, finished_at,
+        "select id, account, kind, source, started_by, label, status, reason, created_at, finished_at,
                 read_rows, duplicate_rows, unchanged_rows from runs "
     };
 }
@@ -131,10 +137,11 @@ macro_rules! run_columns {
 macro_rules! enter_run {
     ($tx:ident, $run:expr, $status:expr) => {
         sqlx::query_scalar::<_, i64>(
-            "insert into runs (account, source, started_by, label, status, created_at)
-             values ($1, $2, $3, $4, $5, $6) returning id",
+            "insert into runs (account, kind, source, started_by, label, status, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7) returning id",
         )
         .bind($run.account)
+        .bind($run.kind.as_str())
         .bind($run.source.as_str())
         .bind($run.trigger.as_str())
         .bind($run.label)
@@ -215,6 +222,8 @@ impl Store {
                 "update runs set status = $2, reason = $3, finished_at = $4
                   where id = $1 and status in ('queued', 'running', 'held') and read_rows = $5
                     and not exists (select 1 from batches
+                                     where run_id = $1 and state in ('pending', 'in_flight'))
+                    and not exists (select 1 from event_queue
                                      where run_id = $1 and state in ('pending', 'in_flight'))",
             )
             .bind(id)

@@ -2,6 +2,7 @@
 //!
 //! A lease belongs to the worker, not to the row: one small write keeps all its claims alive.
 
+use super::events::abandon_events;
 use super::{Result, Store, StoreError, read, write_tx};
 use crate::clock::Time;
 
@@ -78,10 +79,13 @@ impl Store {
     }
 
     /// Frees batches in flight whose worker is not known, and closes its requests. How many there were.
+    /// Events that were asked for are in doubt.
     pub async fn free_orphans(&self, now: Time) -> Result<u64> {
         let has_orphans: bool = read!(self, db => {
             sqlx::query_scalar(
                 "select exists (select 1 from batches
+                                 where state = 'in_flight' and worker_id not in (select id from workers))
+                     or exists (select 1 from event_queue
                                  where state = 'in_flight' and worker_id not in (select id from workers))
                      or exists (select 1 from attempts
                                  where verdict is null and worker_id not in (select id from workers))",
@@ -100,6 +104,7 @@ impl Store {
             .bind(now)
             .execute(&mut *tx)
             .await?;
+            abandon_events!(tx, "not in (select id from workers)");
             sqlx::query(
                 "update batches set state = 'pending', claim_id = null, worker_id = null
                   where state = 'in_flight' and worker_id not in (select id from workers)",
@@ -130,7 +135,7 @@ impl Store {
     }
 
     /// Ends a worker, its own choice or because it died: its batches are pending again, at no cost
-    /// in attempts. How many batches that were. `only_if_expired_at` spares one that has renewed
+    /// in attempts, and events that it asked for are in doubt. How many batches that were. `only_if_expired_at` spares one that has renewed
     /// its lease meanwhile.
     pub async fn end_worker(&self, id: i64, now: Time, only_if_expired_at: Option<Time>) -> Result<u64> {
         let released = write_tx!(self, tx => {
@@ -152,6 +157,7 @@ impl Store {
                 .bind(now)
                 .execute(&mut *tx)
                 .await?;
+                abandon_events!(tx, "= $1", id);
                 let released = sqlx::query(
                     "update batches set state = 'pending', claim_id = null, worker_id = null
                       where state = 'in_flight' and worker_id = $1",

@@ -324,10 +324,12 @@ fn status_tells_of_files_that_failed_or_are_not_taken() {
     bench.scratch.write("drop/members/columns.csv", "id,emial\n1,ana@example.org\n");
     let service = bench.serve();
     receipt(&bench, "columns");
-    wait_until(PATIENCE, "a word about it", || service.stderr().contains("beside the folder `members`"));
+    wait_until(PATIENCE, "a word about it", || {
+        service.stderr().contains("beside the folders `members` and `events`")
+    });
     let text = bench.lumasync(["status"]).run().with_code(0).stdout;
     for (name, why) in [
-        ("drop/list.csv", "beside the folder `members`"),
+        ("drop/list.csv", "beside the folders `members` and `events`"),
         ("drop/members/notes.txt", "does not end in"),
         ("drop/members/old.csv", "no regular file"),
         ("drop/members/link.csv", "symbolic link"),

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-use super::{Event, Field};
+use super::{Event, EventState, Field};
 use crate::domain::code::Code;
 
 /// The key of an event: of those that exist or may come to exist, each has its own.
@@ -46,7 +46,9 @@ impl ClientKey {
         add(Field::ZoomMeetingUrl, url);
         add(Field::ZoomSessionType, zoom.and_then(super::Zoom::session_type));
         add(Field::CommunityApiId, event.community_api_id());
-        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+        let digest: String =
+            hash.finalize().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
         Self(format!("content:{digest}"))
     }
 
@@ -60,6 +62,34 @@ impl ClientKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The event that has a key already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// Its number in the queue.
+    pub id: i64,
+    /// The run it belongs to.
+    pub run_id: i64,
+    /// Its line, if it came from a file.
+    pub line: Option<i64>,
+    /// Where it stands.
+    pub state: EventState,
+    /// Luma's id of it, once it exists.
+    pub api_id: Option<String>,
+}
+
+impl Twin {
+    /// Why the other one is not created, in words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        let api_id = self.api_id.as_ref().map(|id| format!(" as `{id}`")).unwrap_or_default();
+        format!(
+            "the same event as row {} (run {}{line}), which is {}{api_id}",
+            self.id, self.run_id, self.state
+        )
     }
 }
 

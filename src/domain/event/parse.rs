@@ -90,7 +90,7 @@ impl Reading<'_> {
         rule: impl FnOnce(&str) -> Result<T, (Code, String)>,
     ) -> Option<T> {
         let value = self.fields.get(field)?;
-        let read = if value.contains(HIDDEN) && field != Field::Name {
+        let read = if value.contains(HIDDEN) {
             let why = "was left out of a result file: write it in again";
             Err((Code::FieldInvalid, why.to_owned()))
         } else if value.chars().any(char::is_control) || value.contains('\u{fffd}') {

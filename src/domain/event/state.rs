@@ -28,6 +28,8 @@ text_enum! {
         Invalid = "invalid",
         /// The same event is there already.
         Duplicate = "duplicate",
+        /// Dropped by a person with its run; surely not created.
+        Canceled = "canceled",
     }
 }
 
@@ -68,11 +70,13 @@ pub enum Happening {
     SendAgain,
     /// A person brought it back.
     Retried,
+    /// A person gave its run up.
+    Dropped,
 }
 
 impl Happening {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Accepted,
         Self::Refused,
         Self::TwinFound,
@@ -86,6 +90,7 @@ impl Happening {
         Self::FoundCreated,
         Self::SendAgain,
         Self::Retried,
+        Self::Dropped,
     ];
 }
 
@@ -104,19 +109,21 @@ pub const fn next(state: EventState, happening: Happening) -> Result<EventState,
     use EventState as S;
     use Happening as H;
     Ok(match (state, happening) {
-        (S::New, H::Accepted) => S::Pending,
         (S::New, H::Refused) => S::Invalid,
         (S::New, H::TwinFound) => S::Duplicate,
         (S::Pending, H::Claimed) => S::InFlight,
+        (S::Pending, H::Dropped) => S::Canceled,
         // An answer may come after its worker was given up: as long as nothing was sent again, it
         // is the truth all the same.
-        (S::InFlight | S::Unknown, H::AnsweredCreated) => S::Created,
+        (S::InFlight | S::Unknown, H::AnsweredCreated) | (S::Unknown, H::FoundCreated) => S::Created,
         (S::InFlight | S::Unknown, H::AnsweredRejected) => S::Rejected,
-        (S::InFlight | S::Unknown, H::AnsweredNotDone) => S::Pending,
         (S::InFlight | S::Unknown, H::AnsweredExhausted) => S::Failed,
         (S::InFlight | S::Unknown, H::Unanswered) | (S::InFlight, H::Abandoned) => S::Unknown,
-        (S::Unknown, H::FoundCreated) => S::Created,
-        (S::Unknown, H::SendAgain) | (S::Rejected | S::Failed, H::Retried) => S::Pending,
+        // Surely not created, or somebody takes the risk.
+        (S::New, H::Accepted)
+        | (S::InFlight | S::Unknown, H::AnsweredNotDone)
+        | (S::Unknown, H::SendAgain)
+        | (S::Rejected | S::Failed, H::Retried) => S::Pending,
         (state, happening) => return Err(Illegal { state, happening }),
     })
 }
@@ -177,8 +184,8 @@ mod tests {
                 }
             }
         }
-        assert_eq!(legal.len(), 19, "{legal:?}");
-        for last in [EventState::Created, EventState::Invalid, EventState::Duplicate] {
+        assert_eq!(legal.len(), 20, "{legal:?}");
+        for last in [EventState::Created, EventState::Invalid, EventState::Duplicate, EventState::Canceled] {
             assert!(legal.iter().all(|(from, _, _)| *from != last), "{last} is left");
         }
         // Nothing is asked for but by a claim, and nothing is claimed but what is pending.

@@ -8,7 +8,7 @@ use lumasync::clock::{Clock, Time};
 use lumasync::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
 use lumasync::domain::email::Address;
 use lumasync::domain::outcome::Outcome;
-use lumasync::domain::state::Trigger;
+use lumasync::domain::state::{Kind, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
     Allowance, Claim, ClaimedBatch, Claims, InputFile, Intake, NewFile, NewRun, PendingRow, RunSource, Scope,
@@ -140,6 +140,7 @@ impl Fixture {
     pub(super) async fn file(&self, identity: &str, parts: u32) -> (InputFile, bool) {
         let run = NewRun {
             account: ACCOUNT,
+            kind: Kind::Members,
             source: RunSource::File,
             trigger: Trigger::Manual,
             label: "list.csv",

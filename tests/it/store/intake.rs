@@ -2,7 +2,7 @@
 
 use lumasync::domain::batch::{BatchLimits, BatchPlanner, PlannedBatch};
 use lumasync::domain::code::Code;
-use lumasync::domain::state::{RowState, Trigger};
+use lumasync::domain::state::{Kind, RowState, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
     BadInput, Claim, FileState, Intake, NewRun, PendingRow, QueueOutcome, QueueRow, RunSource, StoreError,
@@ -38,6 +38,7 @@ async fn the_same_bytes_are_one_file_however_many_bring_them_at_once(db: &Fixtur
         tasks.spawn(async move {
             let run = NewRun {
                 account: ACCOUNT,
+                kind: Kind::Members,
                 source: RunSource::File,
                 trigger: Trigger::Manual,
                 label: "list.csv",
@@ -159,6 +160,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
     }
     let run = NewRun {
         account: ACCOUNT,
+        kind: Kind::Members,
         source: RunSource::Queue,
         trigger: Trigger::Queue,
         label: "queue",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lumasync::clock::Clock;
-use lumasync::sandbox::{Options, Sandbox, Snapshot};
+use lumasync::sandbox::{HeldEvent, Options, Sandbox, Snapshot};
 use tokio::runtime::{Builder, Runtime};
 
 /// The key that it lets in, which the binary finds in `TEST_LUMA_KEY`.
@@ -31,6 +31,11 @@ impl Luma {
     /// The counters as they stand.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.sandbox.snapshot()
+    }
+
+    /// Every event it holds.
+    pub(crate) fn events(&self) -> Vec<HeldEvent> {
+        self.sandbox.events()
     }
 
     /// Everybody it holds, with their tags.

@@ -1,0 +1,246 @@
+//! `lumasync events list|show|resolve`: what became of events, and the way out of doubt.
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::args::{EventsListArgs, Global, ResolveArgs};
+use super::context::{Need, load, open_store};
+use super::exit::Exit;
+use super::out;
+use crate::clock::Clock;
+use crate::domain::event::{ApiId, EventState, Field, Resolution, hide};
+use crate::engine::MAIN_ACCOUNT;
+use crate::store::{EventAttempt, EventFilter, EventRow, EventStory};
+
+/// Events, newest first.
+pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Result<Exit> {
+    let store = open_store(&load(global, Need::Database)?).await?;
+    let filter = EventFilter {
+        state: args.state,
+        run: args.run,
+        bad_only: false,
+        account: MAIN_ACCOUNT,
+        after: 0,
+        limit: args.limit,
+        newest_first: true,
+    };
+    let events = store.events(&filter).await?;
+    store.close().await;
+    let text = || {
+        let mut text =
+            format!("{:>6}  {:<9}  {:<27}  {:<20}  name\n", "event", "state", "starts", "id on Luma");
+        for event in &events {
+            let (start, api_id) =
+                (event.start_at.as_deref().unwrap_or("-"), event.api_id.as_deref().unwrap_or("-"));
+            let _ = writeln!(
+                text,
+                "{:>6}  {:<9}  {start:<27}  {api_id:<20}  {}",
+                event.id, event.state, event.name
+            );
+        }
+        if events.iter().any(|event| event.state == EventState::Unknown.as_str()) {
+            text.push_str("hint: `lumasync events show ID` says what to look for on Luma\n");
+        }
+        text
+    };
+    out::result(global.output, text, || json!({ "events": events.iter().map(json_of).collect::<Vec<_>>() }))?;
+    Ok(Exit::Ok)
+}
+
+/// An event for programs.
+pub(super) fn json_of(event: &EventRow) -> Value {
+    json!({
+        "id": event.id,
+        "state": event.state,
+        "name": event.name,
+        "start_at": event.start_at,
+        "api_id": event.api_id,
+        "code": event.code,
+        "reason": event.reason,
+        "attempts": event.attempts,
+        "run": event.run_id,
+        "line": event.line,
+    })
+}
+
+/// One event.
+pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
+    let store = open_store(&load(global, Need::Database)?).await?;
+    let found = store.event_story(id).await?;
+    store.close().await;
+    let found = found.with_context(|| {
+        format!("there is no event `{id}`\nhint: `lumasync events list` shows the last ones")
+    })?;
+    out::result(global.output, || told(&found), || json_of_story(&found))?;
+    Ok(Exit::Ok)
+}
+
+/// The fields that were given, by their names, without what lets people into a meeting.
+fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
+    let record = &story.record;
+    let text = |field: Field, value: Option<&String>| {
+        value.map(|value| (field.as_str(), hide(field, value).into_owned()))
+    };
+    let number = |field: Field, value: Option<i64>| value.map(|value| (field.as_str(), value.to_string()));
+    let answer =
+        |field: Field, value: Option<i64>| value.map(|value| (field.as_str(), (value == 1).to_string()));
+    [
+        text(Field::StartAt, story.row.start_at.as_ref()),
+        text(Field::Timezone, record.timezone.as_ref()),
+        number(Field::DurationMinutes, record.duration_minutes),
+        text(Field::CoverUrl, record.cover_url.as_ref()),
+        answer(Field::RequireRsvp, record.require_rsvp),
+        answer(Field::RequireRsvpApproval, record.require_rsvp_approval),
+        text(Field::ZoomCreationMethod, record.zoom_creation_method.as_ref()),
+        text(Field::ZoomMeetingId, record.zoom_meeting_id.as_ref()),
+        text(Field::ZoomMeetingUrl, record.zoom_meeting_url.as_ref()),
+        record.has_password.then(|| (Field::ZoomMeetingPassword.as_str(), "[hidden]".to_owned())),
+        text(Field::ZoomSessionType, record.zoom_session_type.as_ref()),
+        text(Field::CommunityApiId, record.community_api_id.as_ref()),
+        text(Field::ClientKey, record.client_key.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn told(story: &EventStory) -> String {
+    let row = &story.row;
+    let mut text = format!("event {}  {}  {}", row.id, row.state, row.name);
+    if let Some(api_id) = &row.api_id {
+        let _ = write!(text, "\n  on Luma as `{api_id}`");
+    }
+    if let Some(reason) = &row.reason {
+        let _ = write!(text, "\n  {}: {reason}", row.code.as_deref().unwrap_or_default());
+    }
+    let line = row.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let run = row.run_id.map(|run| format!(", run {run}{line}")).unwrap_or_default();
+    let _ = write!(text, "\n  inserted at {}{run}", story.record.created_at);
+    for (name, value) in fields(story) {
+        let _ = write!(text, "\n  {name:<22} {value}");
+    }
+    for attempt in &story.attempts {
+        let _ = write!(text, "\n  request {}: {}", attempt.id, request(attempt));
+    }
+    for decision in &story.resolutions {
+        let as_what = decision.api_id.as_ref().map(|id| format!(" as `{id}`")).unwrap_or_default();
+        let _ = write!(
+            text,
+            "\n  decided at {} by {} about request {}: {}{as_what}",
+            decision.decided_at, decision.decided_by, decision.attempt_id, decision.decision
+        );
+    }
+    if row.state == EventState::Unknown.as_str() {
+        let _ = write!(text, "\n{}", what_to_look_for(story));
+    }
+    text
+}
+
+fn request(attempt: &EventAttempt) -> String {
+    let bytes = attempt.body_bytes.unwrap_or_default();
+    let sent = if bytes == 0 {
+        "not a byte has left".to_owned()
+    } else {
+        format!("{bytes} bytes of body may have left")
+    };
+    let end = attempt.finished_at.map_or_else(|| "under way".to_owned(), |at| format!("ended at {at}"));
+    let verdict = attempt.verdict.as_deref().unwrap_or("no answer yet");
+    let status = attempt.status.map(|status| format!("status {status}, ")).unwrap_or_default();
+    let said = attempt.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("begun at {}, {end}, {sent}, {status}{verdict}{said}", attempt.started_at)
+}
+
+fn what_to_look_for(story: &EventStory) -> String {
+    let row = &story.row;
+    let start = row.start_at.as_ref().map(|start| format!(", starting at {start}")).unwrap_or_default();
+    let since =
+        story.attempts.last().map(|attempt| format!(", created at {} or soon after", attempt.started_at));
+    format!(
+        "\nlook for it on Luma: an event named `{}`{start}{}, among the events that you host\n\
+         hint: it is there: `lumasync events resolve {id} --created EVT-ID`, with the id that Luma shows\n\
+         hint: it is not: look again after a minute, then `lumasync events resolve {id} --send-again`",
+        row.name,
+        since.unwrap_or_default(),
+        id = row.id
+    )
+}
+
+fn json_of_story(story: &EventStory) -> Value {
+    let mut object = json_of(&story.row);
+    let attempt = |attempt: &EventAttempt| {
+        json!({
+            "id": attempt.id,
+            "started_at": attempt.started_at.to_string(),
+            "finished_at": attempt.finished_at.map(|at| at.to_string()),
+            "body_bytes": attempt.body_bytes,
+            "status": attempt.status,
+            "verdict": attempt.verdict,
+            "detail": attempt.detail,
+        })
+    };
+    let decision = |decision: &crate::store::EventResolution| {
+        json!({
+            "at": decision.decided_at.to_string(),
+            "by": decision.decided_by,
+            "decision": decision.decision,
+            "api_id": decision.api_id,
+            "attempt": decision.attempt_id,
+        })
+    };
+    if let Value::Object(object) = &mut object {
+        let fields: serde_json::Map<String, Value> =
+            fields(story).into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        object.insert("created_at".to_owned(), json!(story.record.created_at));
+        object.insert("settled_at".to_owned(), json!(story.record.settled_at.map(|at| at.to_string())));
+        object.insert("fields".to_owned(), Value::Object(fields));
+        object.insert("requests".to_owned(), json!(story.attempts.iter().map(attempt).collect::<Vec<_>>()));
+        object.insert(
+            "decisions".to_owned(),
+            json!(story.resolutions.iter().map(decision).collect::<Vec<_>>()),
+        );
+    }
+    object
+}
+
+/// What a person found out.
+pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Result<Exit> {
+    let named = args.created.as_ref().map(|text| (text, ApiId::parse(text.trim())));
+    let resolution = match named {
+        None => Resolution::SendAgain,
+        Some((_, Some(api_id))) => Resolution::Created(api_id),
+        Some((text, None)) => {
+            out::talk(&format!("error: `{text}` is no id of an event\nhint: Luma's begin with `evt-`"));
+            return Ok(Exit::Usage);
+        }
+    };
+    let login = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let who = args.by.clone().or_else(login).map(|who| who.trim().to_owned()).filter(|who| !who.is_empty());
+    let Some(who) = who else {
+        out::talk("error: it is not known who decides\nhint: say it with `--by NAME`");
+        return Ok(Exit::Usage);
+    };
+    let store = open_store(&load(global, Need::Database)?).await?;
+    let resolved = store.resolve_event(args.id, &resolution, &who, Clock::system().now()).await;
+    let left = store.event_depth(MAIN_ACCOUNT).await?.unknown;
+    store.close().await;
+    let resolved = resolved?;
+    let text = || {
+        let end = match &resolution {
+            Resolution::Created(api_id) => format!("event {} is created as `{api_id}`", args.id),
+            Resolution::SendAgain => {
+                format!("event {} is pending again; the service asks for it, or `lumasync sync`", args.id)
+            }
+        };
+        format!("{end}; noted as decided by {who}\n{left} events are left in doubt")
+    };
+    let programs = || {
+        json!({
+            "event": args.id, "state": resolved.state.as_str(), "run": resolved.run_id, "by": who,
+            "decision": resolution.as_str(), "unknown_left": left,
+        })
+    };
+    out::result(global.output, text, programs)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,340 @@
+//! The loop that claims events, asks for them and settles them: each for itself, none twice.
+//!
+//! Intent is on record before a request leaves. Whatever leaves its effect in doubt ends there: only a
+//! person, a look-up or the policy takes an event out of doubt.
+
+use std::sync::atomic::Ordering;
+
+use tokio::task::JoinSet;
+
+use super::drain::{DrainEnd, LOOK_AGAIN, WRITE_PAUSE};
+use super::send::REFUSED_KEY_PAUSE;
+use super::{Engine, EngineError, Progress, Stop};
+use crate::clock::Time;
+use crate::domain::event::{
+    EventDecision, EventFacts, EventOutcome, EventVerdict, decide_event, settle_doubt,
+};
+use crate::domain::outcome::{Block, BlockCause, FAULTS_IN_A_ROW};
+use crate::domain::verdict::{Cause, Verdict};
+use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, Reply};
+use crate::store::{
+    Allowance, ClaimedEvent, Claims, EventClaim, EventSettlement, ResolveError, Scope, StoreError,
+};
+
+/// Who ends doubt where nobody has looked.
+const POLICY: &str = "events.on_unknown";
+
+type InFlight = JoinSet<Result<(), EngineError>>;
+
+impl Engine {
+    /// Creates the events that are due in `scope` until none is pending; where `for_ever`, until told
+    /// to stop.
+    pub async fn drain_events(
+        &self,
+        scope: Scope,
+        for_ever: bool,
+        stop: &Stop,
+    ) -> Result<DrainEnd, EngineError> {
+        let mut in_flight = InFlight::new();
+        let end = self.create_due(scope, for_ever, stop, &mut in_flight).await;
+        self.events_left.store(0, Ordering::Relaxed);
+        // Whatever ended the loop, what has left is settled.
+        let mut settled = Ok(());
+        while let Some(done) = in_flight.join_next().await {
+            settled = settled.and(done.map_err(EngineError::from).flatten());
+        }
+        end.and_then(|end| settled.map(|()| end))
+    }
+
+    /// What members may send: less than all where events wait, but never so little that lists starve.
+    pub(super) fn member_allowance(&self) -> Allowance {
+        let all = self.settings.allowance;
+        let most = all.requests - all.requests / 10;
+        let left = self.events_left.load(Ordering::Relaxed).min(most.saturating_sub(1));
+        Allowance { requests: all.requests - left, ..all }
+    }
+
+    async fn create_due(
+        &self,
+        scope: Scope,
+        for_ever: bool,
+        stop: &Stop,
+        in_flight: &mut InFlight,
+    ) -> Result<DrainEnd, EngineError> {
+        let mut permits = 0;
+        loop {
+            while let Some(done) = in_flight.try_join_next() {
+                done??;
+            }
+            self.give_up_on_nobody()?;
+            if stop.is_requested() {
+                return Ok(DrainEnd::Stopped);
+            }
+            let free = self.settings.max_in_flight - in_flight.len();
+            while permits < free && self.throttle.try_now() {
+                permits += 1;
+            }
+            if free == 0 || permits == 0 {
+                tokio::select! {
+                    () = stop.requested() => {}
+                    Some(done) = in_flight.join_next() => done??,
+                    () = self.throttle.ready(), if free > 0 => permits += 1,
+                }
+                continue;
+            }
+            self.end_doubts().await?;
+            let until = match self.claim_events(scope, permits.min(free)).await? {
+                EventClaim::Events(events) => {
+                    permits = permits.saturating_sub(events.len());
+                    for event in events {
+                        let (engine, stop) = (self.clone(), stop.clone());
+                        in_flight.spawn(async move { engine.create(event, &stop).await });
+                    }
+                    continue;
+                }
+                EventClaim::Probe => {
+                    self.probe(stop).await?;
+                    continue;
+                }
+                EventClaim::Idle if !for_ever && in_flight.is_empty() => return Ok(DrainEnd::Done),
+                EventClaim::Idle => self.clock.now().plus(LOOK_AGAIN),
+                EventClaim::Wait(until, why) => {
+                    tracing::debug!(%until, why, "events wait");
+                    until.min(self.clock.now().plus(LOOK_AGAIN))
+                }
+            };
+            tokio::select! {
+                () = stop.requested() => {}
+                Some(done) = in_flight.join_next() => done??,
+                () = self.clock.sleep_until(until) => {}
+            }
+        }
+    }
+
+    async fn claim_events(&self, scope: Scope, limit: usize) -> Result<EventClaim, EngineError> {
+        let claims = Claims {
+            account: &self.settings.account,
+            worker_id: self.worker_id,
+            scope,
+            limit,
+            allowance: self.settings.allowance,
+            route: CREATE_ROUTE,
+        };
+        match self.store.claim_events(&claims, &self.clock).await {
+            Ok(claims) => {
+                self.events_left.store(claims.left, Ordering::Relaxed);
+                Ok(claims.claim)
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "the database is not available; waiting");
+                Ok(EventClaim::Wait(self.clock.now().plus(LOOK_AGAIN), "the database"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks for one event and writes down what became of it.
+    async fn create(&self, event: ClaimedEvent, stop: &Stop) -> Result<(), EngineError> {
+        let reply = tokio::select! {
+            reply = self.client.create_event(&event.body) => reply,
+            () = stop.aborted() => {
+                let reason = "lumasync was stopped before the answer".to_owned();
+                EventReply { status: None, verdict: EventVerdict::Ambiguous { reason } }
+            }
+        };
+        let facts = EventFacts {
+            attempts: event.attempts,
+            faults: event.faults,
+            retry: self.settings.retry,
+            block: self.settings.allowance.window,
+            jitter: self.chance(),
+            now: self.clock.now(),
+        };
+        let decision = self.wait_out_event(decide_event(&reply.verdict, &facts));
+        self.tell_event(&event, &reply, &decision);
+        self.settle_event(&EventSettlement {
+            event,
+            outcome: decision.outcome,
+            status: reply.status,
+            verdict: reply.verdict.as_str(),
+            detail: reply.verdict.detail().map(str::to_owned),
+            is_fault: reply.verdict.is_fault(),
+            is_unsent: matches!(reply.verdict, EventVerdict::Unreached { .. }),
+            block: decision.block,
+            halt: decision.halt.map(|(cause, reason)| format!("{reason} ({})", cause.hint())),
+        })
+        .await
+    }
+
+    /// A service waits for a person where the key or the plan is refused, and asks now and then.
+    fn wait_out_event(&self, decision: EventDecision) -> EventDecision {
+        match decision.halt {
+            Some((cause, reason)) if self.settings.is_service && cause.is_configuration() => {
+                let until = self.clock.now().plus(REFUSED_KEY_PAUSE);
+                let reason = format!("{reason} ({})", cause.hint());
+                EventDecision {
+                    outcome: EventOutcome::Again { due_at: until, costs_attempt: false },
+                    block: Some(Block { until, reason, cause: BlockCause::Refused }),
+                    halt: None,
+                }
+            }
+            halt => EventDecision { halt, ..decision },
+        }
+    }
+
+    /// Writes one outcome, however long the database is busy or full.
+    async fn settle_event(&self, settlement: &EventSettlement) -> Result<(), EngineError> {
+        let id = settlement.event.id;
+        loop {
+            match self.store.settle_event(settlement, self.clock.now()).await {
+                Ok(()) => {
+                    let is_over = !matches!(
+                        settlement.outcome,
+                        EventOutcome::Again { .. } | EventOutcome::Unknown { .. }
+                    );
+                    Progress::add(&self.progress.settled, u64::from(is_over));
+                    return Ok(());
+                }
+                Err(StoreError::Lost { .. }) => {
+                    if let EventOutcome::Created { api_id } = &settlement.outcome {
+                        tracing::error!(event = id, %api_id, "an event was created, and somebody had decided otherwise meanwhile: look whether it exists twice");
+                    } else {
+                        tracing::warn!(
+                            event = id,
+                            "the answer came after somebody had decided about the event"
+                        );
+                    }
+                    return Ok(());
+                }
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(event = id, %error, "could not write an outcome yet");
+                    self.clock.sleep(WRITE_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Events in doubt, by what can be looked up and by the policy.
+    pub async fn end_doubts(&self) -> Result<(), EngineError> {
+        if settle_doubt(EVENT_LOOK_UP, self.settings.on_unknown, true).is_none() {
+            return Ok(());
+        }
+        for doubt in self.store.events_in_doubt(&self.settings.account).await? {
+            let attempts_left = !self.settings.retry.is_exhausted(doubt.attempts);
+            let Some(resolution) = settle_doubt(EVENT_LOOK_UP, self.settings.on_unknown, attempts_left)
+            else {
+                continue;
+            };
+            match self.store.resolve_event(doubt.id, &resolution, POLICY, self.clock.now()).await {
+                Ok(_) => {
+                    tracing::warn!(
+                        event = doubt.id,
+                        "an event in doubt is asked for once more, as `events.on_unknown` says"
+                    );
+                }
+                // Somebody else was first.
+                Err(ResolveError::Store(error)) if !error.is_passing() => return Err(error.into()),
+                Err(error) => tracing::debug!(event = doubt.id, %error, "still in doubt"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out whether Luma is well again by a question that may be repeated: an event would end in
+    /// doubt if it is not.
+    async fn probe(&self, stop: &Stop) -> Result<(), EngineError> {
+        let reply = match self.ask_identity(stop).await {
+            Ok(Ok(_)) => return Ok(self.store.end_own_block(&self.settings.account).await?),
+            Ok(Err(reply)) => reply,
+            Err(EngineError::Stopped) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let now = self.clock.now();
+        let block = |until, reason: &str, cause| Block { until, reason: reason.to_owned(), cause };
+        let block = match &reply.verdict {
+            Verdict::Throttled { retry_after } => {
+                let until = now.plus(retry_after.unwrap_or(self.settings.allowance.window));
+                block(until, "Luma answered 429: too many requests", BlockCause::Throttled)
+            }
+            Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
+                if !self.settings.is_service {
+                    return Err(EngineError::KeyRefused(reason.clone()));
+                }
+                block(now.plus(REFUSED_KEY_PAUSE), reason, BlockCause::Refused)
+            }
+            Verdict::Transient { reason, retry_after, .. } => {
+                self.count_unreached(&reply);
+                let wait = self.settings.retry.backoff(FAULTS_IN_A_ROW, self.chance(), *retry_after);
+                block(now.plus(wait), &format!("Luma does not answer well: {reason}"), BlockCause::Faults)
+            }
+            // It answers, if not to this question.
+            Verdict::Accepted
+            | Verdict::Refused { .. }
+            | Verdict::TooLarge { .. }
+            | Verdict::Halted { .. }
+            | Verdict::Interrupted => return Ok(self.store.end_own_block(&self.settings.account).await?),
+        };
+        Ok(self.store.block(&self.settings.account, &block).await?)
+    }
+
+    fn count_unreached(&self, reply: &Reply) {
+        match &reply.verdict {
+            Verdict::Transient { unreached: true, .. } => Progress::add(&self.progress.unreached, 1),
+            _ => self.progress.unreached.store(0, Ordering::Relaxed),
+        }
+    }
+
+    fn tell_event(&self, event: &ClaimedEvent, reply: &EventReply, decision: &EventDecision) {
+        let (id, run, status) = (event.id, event.run_id, reply.status);
+        Progress::add(&self.progress.requests, 1);
+        tracing::debug!(
+            event = id,
+            run,
+            status,
+            verdict = reply.verdict.as_str(),
+            detail = reply.verdict.detail()
+        );
+        if !matches!(reply.verdict, EventVerdict::Unreached { .. }) {
+            self.progress.unreached.store(0, Ordering::Relaxed);
+        }
+        match &reply.verdict {
+            EventVerdict::Created { api_id } => {
+                Progress::add(&self.progress.created, 1);
+                tracing::info!(event = id, run, %api_id, "an event is created");
+            }
+            EventVerdict::Refused { .. } => tracing::info!(event = id, run, status, "Luma refused an event"),
+            EventVerdict::Throttled { .. } => {
+                Progress::add(&self.progress.throttled, 1);
+                let until =
+                    decision.block.as_ref().map(|block: &Block| block.until).map(|at: Time| at.to_string());
+                tracing::warn!(run, until, "Luma says too many requests; everybody waits");
+            }
+            EventVerdict::Unreached { .. } | EventVerdict::PutOff { .. } => {
+                Progress::add(&self.progress.faults, 1);
+                if matches!(reply.verdict, EventVerdict::Unreached { .. }) {
+                    Progress::add(&self.progress.unreached, 1);
+                }
+                tracing::info!(event = id, run, status, "an event was not asked for; it is tried again");
+            }
+            EventVerdict::Halted { cause, .. } => {
+                self.progress.halted(*cause);
+                tracing::error!(
+                    run,
+                    status,
+                    hint = cause.hint(),
+                    "Luma refuses what is not about this event"
+                );
+            }
+            EventVerdict::Ambiguous { .. } => {
+                Progress::add(&self.progress.faults, 1);
+                tracing::warn!(
+                    event = id,
+                    run,
+                    status,
+                    "nobody knows whether an event exists: see `lumasync events show {id}`"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Creating an event, in the dialect of the beta: a request that is never repeated by anything below.
+//!
+//! The client it goes through keeps no connection. One that was kept may be found closed just when the
+//! request is written, and the layers below would then take another by themselves. It speaks HTTP/1.1,
+//! where no frame may ask for a repetition. So one call is one request, or none.
+
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use super::reply::{MAX_ANSWER, header, innermost, message, parse_retry_after};
+use crate::clock::Time;
+use crate::domain::event::{Answer, ApiId, Event, EventBody, EventVerdict, Field, HIDDEN, LookUp, Zoom};
+
+/// Creates an event.
+pub const CREATE_ROUTE: &str = "POST /event/create";
+
+/// What can be found out about an event in doubt: the beta has no route that lists events. A dialect
+/// that has one asks here, twice and with a pause, before it says that an event is absent.
+pub const EVENT_LOOK_UP: LookUp = LookUp::NotOffered;
+
+/// What one request for an event came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventReply {
+    /// The status, if an answer began to arrive.
+    pub status: Option<u16>,
+    /// What it means. Its words hold no password.
+    pub verdict: EventVerdict,
+}
+
+/// The body of `POST /event/create`: what was given, and nothing else.
+#[must_use]
+pub fn event_body(event: &Event) -> EventBody {
+    let mut body = Map::new();
+    let mut put = |field: Field, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(field.as_str().to_owned(), value);
+        }
+    };
+    put(Field::Name, Some(event.name().into()));
+    put(Field::StartAt, event.start_at().map(|at| iso(at).into()));
+    put(Field::CoverUrl, event.cover_url().map(Into::into));
+    put(Field::DurationMinutes, event.duration_minutes().map(Into::into));
+    put(Field::RequireRsvp, event.require_rsvp().map(Into::into));
+    put(Field::RequireRsvpApproval, event.require_rsvp_approval().map(Into::into));
+    put(Field::CommunityApiId, event.community_api_id().map(Into::into));
+    let zoom = event.zoom();
+    let (id, url, password) = zoom.map_or((None, None, None), Zoom::meeting);
+    put(Field::ZoomCreationMethod, zoom.map(|zoom| zoom.method().into()));
+    put(Field::ZoomSessionType, zoom.and_then(Zoom::session_type).map(Into::into));
+    put(Field::ZoomMeetingId, id.map(Into::into));
+    put(Field::ZoomMeetingUrl, url.map(Into::into));
+    put(Field::ZoomMeetingPassword, password.map(|password| password.expose_secret().into()));
+    EventBody::new(Value::Object(body).to_string())
+}
+
+/// A date as JavaScript writes it, to the millisecond.
+fn iso(at: Time) -> String {
+    let text = at.to_string();
+    format!("{}Z", text.trim_end_matches('Z').strip_suffix("000").unwrap_or(&text))
+}
+
+impl Client {
+    /// Creates an event: `POST /event/create`.
+    pub async fn create_event(&self, body: &EventBody) -> EventReply {
+        let request = self
+            .once
+            .post(format!("{}/event/create", self.base))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.0.expose_secret().to_owned());
+        let (status, answer) = match request.send().await {
+            Ok(response) => (Some(response.status().as_u16()), read(response, self.clock.now()).await),
+            Err(error) => (None, of_error(&error, self.once_timeout)),
+        };
+        EventReply { status, verdict: EventVerdict::of(discreet(answer, body)) }
+    }
+}
+
+fn of_error(error: &reqwest::Error, timeout: std::time::Duration) -> Answer {
+    let cause = innermost(error);
+    if error.is_connect() || error.is_builder() {
+        Answer::Unreached { reason: format!("cannot connect{cause}") }
+    } else if error.is_timeout() {
+        Answer::None { reason: format!("no answer within {timeout:?}") }
+    } else {
+        Answer::None { reason: format!("the connection was lost before the answer was complete{cause}") }
+    }
+}
+
+/// Reads an answer to its end, or to the cap.
+async fn read(mut response: Response, now: Time) -> Answer {
+    let status = response.status().as_u16();
+    let retry_after = header(&response, RETRY_AFTER).and_then(|text| parse_retry_after(&text, now));
+    let location = header(&response, HeaderName::from_static("location"));
+    let mut bytes = Vec::new();
+    let is_complete = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= MAX_ANSWER => bytes.extend_from_slice(&chunk),
+            Ok(None) => break true,
+            Ok(Some(_)) | Err(_) => break false,
+        }
+    };
+    let body = serde_json::from_slice::<Value>(&bytes).ok().filter(|body| is_complete && body.is_object());
+    let text = |key: &str| body.as_ref().and_then(|body| body.get(key)).and_then(Value::as_str);
+    let message = match location {
+        Some(location) if (300..=399).contains(&status) => format!("a redirect to `{location}`"),
+        _ if !is_complete => "an answer that was cut off".to_owned(),
+        _ => message(&bytes),
+    };
+    Answer::Status {
+        status,
+        is_lumas: body.is_some(),
+        api_id: text("api_id").or_else(|| text("id")).and_then(ApiId::parse),
+        message,
+        retry_after,
+    }
+}
+
+/// An answer may quote what it was asked, and with it the password.
+fn discreet(answer: Answer, body: &EventBody) -> Answer {
+    let body: Option<Value> = serde_json::from_str(body.0.expose_secret()).ok();
+    let secret = |field: Field| Some(body.as_ref()?.get(field.as_str())?.as_str()?.to_owned());
+    let Some(password) = secret(Field::ZoomMeetingPassword) else { return answer };
+    let hide = |text: String| text.replace(&password, HIDDEN);
+    match answer {
+        Answer::Unreached { reason } => Answer::Unreached { reason: hide(reason) },
+        Answer::None { reason } => Answer::None { reason: hide(reason) },
+        Answer::Status { status, is_lumas, api_id, message, retry_after } => {
+            Answer::Status { status, is_lumas, api_id, message: hide(message), retry_after }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::event::{EventRules, Fields, parse_event};
+    use crate::luma::ClientOptions;
+
+    fn event(row: &[(Field, &str)]) -> Event {
+        let mut fields = Fields::default();
+        for (field, value) in row {
+            fields.set(*field, value);
+        }
+        let rules = EventRules { allow_past: true, ..EventRules::default() };
+        parse_event(&fields, &rules, Time::from_micros(0)).expect("sound").event
+    }
+
+    fn client(address: &str) -> Client {
+        let options = ClientOptions {
+            base_url: format!("http://{address}").parse().expect("a URL"),
+            api_key: "key".to_owned().into(),
+            timeout: Duration::from_millis(500),
+            connect_timeout: Duration::from_millis(300),
+        };
+        Client::new(&options, Clock::system()).expect("a client")
+    }
+
+    /// A server that treats its connections one after the other, and counts the requests.
+    fn serve(
+        treat: impl Fn(usize, &mut TcpStream) + Send + 'static,
+    ) -> (String, std::sync::mpsc::Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let (to, heads) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.expect("a connection");
+                let mut bytes = [0; 4096];
+                let length = stream.read(&mut bytes).unwrap_or(0);
+                if to.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).is_err() {
+                    return;
+                }
+                treat(number, &mut stream);
+            }
+        });
+        (address, heads)
+    }
+
+    fn answer(stream: &mut TcpStream, status: &str, body: &str) {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("sent");
+    }
+
+    #[test]
+    fn the_body_has_what_was_given_and_nothing_else() {
+        let body = event_body(&event(&[(Field::Name, "Demo")]));
+        assert_eq!(body.0.expose_secret(), r#"{"name":"Demo"}"#);
+        let full = event_body(&event(&[
+            (Field::Name, "De\"mo"),
+            (Field::StartAt, "2026-12-03T18:00:00Z"),
+            (Field::DurationMinutes, "90"),
+            (Field::RequireRsvp, "true"),
+            (Field::RequireRsvpApproval, "false"),
+            (Field::ZoomCreationMethod, "manually-entered"),
+            (Field::ZoomMeetingUrl, "https://zoom.us/j/1"),
+            (Field::ZoomMeetingPassword, "s3cret"),
+        ]));
+        let full: Value = serde_json::from_str(full.0.expose_secret()).expect("JSON");
+        assert_eq!(
+            full,
+            serde_json::json!({
+                "name": "De\"mo", "start_at": "2026-12-03T18:00:00.000Z", "duration_minutes": 90,
+                "require_rsvp": true, "require_rsvp_approval": false, "zoom_creation_method": "manually-entered",
+                "zoom_meeting_url": "https://zoom.us/j/1", "zoom_meeting_password": "s3cret",
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn every_event_has_a_connection_of_its_own_and_one_that_breaks_is_not_tried_twice() {
+        let (address, heads) = serve(|number, stream| {
+            if number == 0 {
+                answer(stream, "200 OK", r#"{"api_id":"evt-1"}"#);
+            }
+        });
+        let client = client(&address);
+        let body = EventBody::new(r#"{"name":"Demo"}"#.into());
+        let first = client.create_event(&body).await;
+        assert_eq!(first.verdict.as_str(), "accepted");
+        // The server has closed the first connection: a pool would find that out only now, and repeat.
+        let second = client.create_event(&body).await;
+        assert_eq!((second.status, second.verdict.as_str()), (None, "ambiguous"));
+        let heads: Vec<String> = heads.try_iter().collect();
+        assert_eq!(heads.len(), 2, "{heads:?}");
+        assert!(heads.iter().all(|head| head.starts_with("POST /event/create HTTP/1.1\r\n")), "{heads:?}");
+    }
+
+    #[tokio::test]
+    async fn answers_are_judged_by_what_has_left() {
+        let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let body = EventBody::new(r#"{"name":"Demo","zoom_meeting_password":"s3cret"}"#.into());
+        let unreached = client(&nobody.to_string()).create_event(&body).await;
+        assert!(matches!(unreached.verdict, EventVerdict::Unreached { .. }), "{unreached:?}");
+        let (address, _heads) = serve(|number, stream| match number {
+            0 => answer(stream, "400 Bad Request", r#"{"message":"no `s3cret`","code":null}"#),
+            1 => answer(stream, "200 OK", "<html>hello</html>"),
+            2 => stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"api_id\":\"evt-1\"}")
+                .expect("sent"),
+            3 => answer(stream, "500 Oops", r#"{"message":"oops"}"#),
+            _ => {
+                // No answer: the connection stays open until the client gives up.
+                let _ = stream.read(&mut [0; 16]);
+            }
+        });
+        let client = client(&address);
+        let mut verdicts = Vec::new();
+        for _ in 0..5 {
+            verdicts.push(client.create_event(&body).await.verdict);
+        }
+        assert_eq!(verdicts[0], EventVerdict::Refused { message: "no `[hidden]`".into() });
+        let rest: Vec<&str> = verdicts[1..].iter().map(EventVerdict::as_str).collect();
+        assert_eq!(rest, ["ambiguous"; 4], "{verdicts:?}");
+        assert!(verdicts[4].detail().is_some_and(|said| said.contains("no answer within")), "{verdicts:?}");
+    }
+}

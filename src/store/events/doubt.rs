@@ -1,0 +1,270 @@
+//! Events in doubt, and how doubt ends: by a person, a look-up or the policy, on record.
+
+use crate::clock::Time;
+use crate::domain::event::{EventState, Resolution, Twin};
+use crate::store::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
+
+use super::intake::twin;
+
+/// An event of which nobody knows whether it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The event.
+    pub id: i64,
+    /// Requests for it that counted.
+    pub attempts: u32,
+}
+
+/// What became of an event that was decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The run it belongs to.
+    pub run_id: i64,
+    /// Where it stands now.
+    pub state: EventState,
+}
+
+/// Why an event cannot be decided about, or brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// There is no such event.
+    #[error("there is no event `{0}`\nhint: `lumasync events list` shows the last ones")]
+    Missing(i64),
+    /// There is no doubt about it.
+    #[error("event `{id}` is {state}: there is nothing to decide about it")]
+    NotInDoubt {
+        /// The event.
+        id: i64,
+        /// Where it stands.
+        state: EventState,
+    },
+    /// It is not one to bring back.
+    #[error("event `{id}` is {state}: only events that are failed or rejected can be brought back")]
+    NotFailed {
+        /// The event.
+        id: i64,
+        /// Where it stands.
+        state: EventState,
+    },
+    /// Its password was taken away when it was refused.
+    #[error(
+        "event `{0}` had a Zoom password, which was not kept when Luma refused it\nhint: send the row again with its password"
+    )]
+    Incomplete(i64),
+    /// Another event has the id, or the key.
+    #[error("event `{id}` cannot be {what}: {why}")]
+    Taken {
+        /// The event.
+        id: i64,
+        /// What was wanted.
+        what: &'static str,
+        /// What is in the way.
+        why: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for ResolveError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Puts the events of workers that are gone in doubt: their requests may have arrived.
+macro_rules! abandon_events {
+    ($tx:ident, $whose:literal $(, $bind:expr)?) => {
+        sqlx::query(concat!(
+            "update event_queue
+                set state = 'unknown', worker_id = null, attempts = attempts + 1, code = 'answer_unknown',
+                    reason = 'the process that asked for it ended before the answer'
+              where state = 'in_flight' and worker_id ",
+            $whose
+        ))
+        $(.bind($bind))?
+        .execute(&mut *$tx)
+        .await?
+    };
+}
+
+/// A run that has ended learns more of an event of its own: it goes on where there is something to
+/// send, its status follows where it can end, and its result files are written anew.
+macro_rules! told_again {
+    ($tx:ident, $run_id:expr, $state:expr) => {{
+        if $state == EventState::Pending {
+            sqlx::query(
+                "update runs set status = 'running', reason = null, finished_at = null
+                  where id = $1 and status in ('succeeded', 'partial', 'failed', 'canceled')",
+            )
+            .bind($run_id)
+            .execute(&mut *$tx)
+            .await?;
+        } else {
+            sqlx::query(
+                "update runs set status = 'succeeded'
+                  where id = $1 and status = 'partial' and not exists
+                        (select 1 from event_queue
+                          where run_id = $1 and state in ('unknown', 'invalid', 'rejected', 'failed'))",
+            )
+            .bind($run_id)
+            .execute(&mut *$tx)
+            .await?;
+        }
+        sqlx::query("update input_files set state = 'taken' where run_id = $1 and state = 'archived'")
+            .bind($run_id)
+            .execute(&mut *$tx)
+            .await?;
+    }};
+}
+
+type Standing = (String, i64, String, Option<i64>, Option<String>, bool);
+
+/// The event as it stands, on the open transaction.
+macro_rules! standing {
+    ($tx:ident, $id:expr) => {{
+        let found: Option<Standing> = sqlx::query_as(
+            "select account, coalesce(run_id, 0), state, claim_id, client_key, body is not null
+               from event_queue where id = $1",
+        )
+        .bind($id)
+        .fetch_optional(&mut *$tx)
+        .await?;
+        let (account, run_id, state, claim_id, key, has_body) = found.ok_or(ResolveError::Missing($id))?;
+        let state =
+            EventState::parse(&state).ok_or_else(|| StoreError::corrupt("event_queue", "state", &state))?;
+        (account, run_id, state, claim_id, key, has_body)
+    }};
+}
+
+impl Store {
+    /// Ends the doubt about an event and notes who decided what.
+    pub async fn resolve_event(
+        &self,
+        id: i64,
+        resolution: &Resolution,
+        who: &str,
+        now: Time,
+    ) -> Result<Resolved, ResolveError> {
+        let (state, api_id) = match resolution {
+            Resolution::Created(api_id) => (EventState::Created, Some(api_id.as_str())),
+            Resolution::SendAgain => (EventState::Pending, None),
+        };
+        let run_id = write_tx!(self, tx => {
+            let (account, run_id, was, claim_id, _, _) = standing!(tx, id);
+            if was != EventState::Unknown {
+                return Err(ResolveError::NotInDoubt { id, state: was });
+            }
+            let other: Option<i64> = sqlx::query_scalar(
+                "select id from event_queue where account = $1 and api_id = $2 and id <> $3",
+            )
+            .bind(&account)
+            .bind(api_id)
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(other) = other {
+                let why = format!("that is the event of row {other}");
+                return Err(ResolveError::Taken { id, what: "created under that id", why });
+            }
+            let found = sqlx::query(
+                "update event_queue
+                    set state = $3, api_id = $4, code = null, reason = null, claim_id = null,
+                        settled_at = case when $3 = 'created' then $5 end,
+                        due_at = $5,
+                        body = case when $3 = 'created' then null else body end,
+                        zoom_meeting_password = case when $3 = 'created' then null else zoom_meeting_password end
+                  where id = $1 and claim_id = $2 and state = 'unknown'",
+            )
+            .bind(id)
+            .bind(claim_id)
+            .bind(state.as_str())
+            .bind(api_id)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            ensure_rows(found, 1, || format!("event `{id}`"))?;
+            sqlx::query(
+                "insert into event_resolutions (event_id, decided_at, decided_by, decision, api_id, attempt_id)
+                 values ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(id)
+            .bind(now)
+            .bind(who)
+            .bind(resolution.as_str())
+            .bind(api_id)
+            .bind(claim_id)
+            .execute(&mut *tx)
+            .await?;
+            told_again!(tx, run_id, state);
+            run_id
+        });
+        Ok(Resolved { run_id, state })
+    }
+
+    /// Brings an event back to pending that was refused or put off too often.
+    pub async fn retry_event(&self, id: i64, now: Time, dry_run: bool) -> Result<Resolved, ResolveError> {
+        let run_id = write_tx!(self, tx => {
+            let (account, run_id, was, _, key, has_body) = standing!(tx, id);
+            if !matches!(was, EventState::Failed | EventState::Rejected) {
+                return Err(ResolveError::NotFailed { id, state: was });
+            }
+            if !has_body {
+                return Err(ResolveError::Incomplete(id));
+            }
+            let twin: Option<Twin> = twin!(tx, &account, key);
+            if let Some(twin) = twin {
+                return Err(ResolveError::Taken { id, what: "brought back", why: twin.reason() });
+            }
+            if !dry_run {
+                let found = sqlx::query(
+                    "update event_queue
+                        set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null, due_at = $2
+                      where id = $1 and state in ('failed', 'rejected') and body is not null",
+                )
+                .bind(id)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+                ensure_rows(found, 1, || format!("event `{id}`"))?;
+                told_again!(tx, run_id, EventState::Pending);
+            }
+            run_id
+        });
+        Ok(Resolved { run_id, state: EventState::Pending })
+    }
+
+    /// Failed events of one run or of all, of one code or of all.
+    pub async fn failed_events(&self, run: Option<i64>, code: Option<&str>) -> Result<Vec<i64>> {
+        let ids = read!(self, db => {
+            sqlx::query_scalar(
+                "select id from event_queue
+                  where state = 'failed' and ($1 is null or run_id = $1) and ($2 is null or code = $2) order by id",
+            )
+            .bind(run)
+            .bind(code)
+            .fetch_all(db)
+            .await?
+        });
+        Ok(ids)
+    }
+
+    /// The events of an account that are in doubt, oldest first.
+    pub async fn events_in_doubt(&self, account: &str) -> Result<Vec<Doubt>> {
+        let rows: Vec<(i64, i64)> = read!(self, db => {
+            sqlx::query_as(
+                "select id, attempts from event_queue where account = $1 and state = 'unknown' order by id",
+            )
+            .bind(account)
+            .fetch_all(db)
+            .await?
+        });
+        let attempts = |attempts| u32::try_from(attempts).unwrap_or(u32::MAX);
+        Ok(rows.into_iter().map(|(id, counted)| Doubt { id, attempts: attempts(counted) }).collect())
+    }
+}
+
+pub(in crate::store) use abandon_events;
+pub(super) use told_again;

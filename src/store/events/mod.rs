@@ -1,0 +1,21 @@
+//! Events in the database: taken in, claimed, settled, in doubt and out of it.
+//!
+//! What may follow on what is decided in `domain::event`; here it is the guard in each WHERE.
+
+mod claims;
+mod doubt;
+mod intake;
+mod redate;
+mod reports;
+mod settle;
+
+pub use claims::{ClaimedEvent, EventClaim, EventClaims};
+pub use doubt::{Doubt, ResolveError, Resolved};
+pub use intake::{EventInput, EventIntake, EventOrigin, EventPart, NewEvent};
+pub use reports::{
+    EventAttempt, EventDepth, EventFilter, EventRecord, EventResolution, EventRow, EventStory,
+};
+pub use settle::EventSettlement;
+
+pub(super) use doubt::abandon_events;
+pub(super) use redate::redate_events;
