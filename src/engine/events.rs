@@ -135,6 +135,10 @@ impl Engine {
 
     /// Asks for one event and writes down what became of it.
     async fn create(&self, event: ClaimedEvent, stop: &Stop) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        if now.since(event.claimed_at) > self.settings.lease {
+            return self.settle_event(&unsent(event, now)).await;
+        }
         let reply = tokio::select! {
             reply = self.client.create_event(&event.body) => reply,
             () = stop.aborted() => {
@@ -336,5 +340,21 @@ impl Engine {
                 );
             }
         }
+    }
+}
+
+/// This machine slept between the claim and the request: others have put the event in doubt by now, and
+/// somebody may have decided to ask again. It was not sent, and is not sent any more.
+fn unsent(event: ClaimedEvent, now: Time) -> EventSettlement {
+    EventSettlement {
+        event,
+        outcome: EventOutcome::Again { due_at: now, costs_attempt: false },
+        status: None,
+        verdict: Verdict::Interrupted.as_str(),
+        detail: Some("the machine slept before the request could leave".to_owned()),
+        is_fault: false,
+        is_unsent: true,
+        block: None,
+        halt: None,
     }
 }

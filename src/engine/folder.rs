@@ -44,6 +44,8 @@ pub struct DropFolder {
     /// Files of `processing` that could not be taken in just now, and the names they came under.
     names: HashMap<PathBuf, String>,
     /// Files that could not be taken in since this process watches.
+    /// What was told of files that are still there.
+    troubles: HashMap<PathBuf, String>,
     failed: u64,
     /// Held as long as this process watches: the system frees it when the process ends.
     _lock: File,
@@ -75,9 +77,16 @@ impl DropFolder {
             watches,
             settings: settings.clone(),
             names: HashMap::new(),
+            troubles: HashMap::new(),
             failed: 0,
             _lock: lock,
         }))
+    }
+
+    /// Whether this trouble with a file is another than at the last look: each is told once.
+    fn is_news(&mut self, path: &Path, trouble: &str) -> bool {
+        let known = self.troubles.insert(path.to_owned(), trouble.to_owned());
+        known.is_none_or(|known| known != trouble)
     }
 
     /// How many files could not be taken in since this process watches.
@@ -107,9 +116,13 @@ impl Engine {
         }
         for file in self.store.folder_files().await? {
             if let Err(error) = self.archive(&file, &folder.layout).await {
-                tracing::error!(run = file.run_id, error = %chain(&error), "a file cannot be put away yet");
+                let error = chain(&error);
+                if folder.is_news(Path::new(&file.path), &error) {
+                    tracing::error!(run = file.run_id, error, "a file cannot be put away yet");
+                }
             }
         }
+        folder.troubles.retain(|path, _| path.exists());
         Ok((runs, waiting))
     }
 
@@ -148,7 +161,9 @@ impl Engine {
                     runs.extend(self.take_or_tell(folder, kind, moved, name, stop).await?);
                 }
                 Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a file cannot be moved out of the drop folder");
+                    if folder.is_news(&path, &error.to_string()) {
+                        tracing::error!(file = %path.display(), %error, "a file cannot be moved out of the drop folder");
+                    }
                 }
             }
         }
@@ -164,10 +179,13 @@ impl Engine {
         name: String,
         stop: &Stop,
     ) -> Result<Option<i64>, EngineError> {
-        match self.take_from(folder, kind, path, name, stop).await {
+        match self.take_from(folder, kind, path.clone(), name, stop).await {
             Err(EngineError::Stopped) => Err(EngineError::Stopped),
             Err(error) => {
-                tracing::error!(error = %chain(&error), "a file cannot be taken in now");
+                let error = chain(&error);
+                if folder.is_news(&path, &error) {
+                    tracing::error!(error, "a file cannot be taken in now");
+                }
                 Ok(None)
             }
             taken => taken,
@@ -246,7 +264,10 @@ impl Engine {
                 Ok(None)
             }
             Err(error) if error.is_passing() => {
-                tracing::warn!(file = name, error = %chain(&error), "a file is not taken in yet");
+                let error = chain(&error);
+                if folder.is_news(&path, &error) {
+                    tracing::warn!(file = name, error, "a file is not taken in yet");
+                }
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -16,6 +16,8 @@ pub struct ClaimedEvent {
     pub id: i64,
     /// The number of this claim: the attempt that stands for its request.
     pub claim_id: i64,
+    /// When it was claimed, and its request written down.
+    pub claimed_at: Time,
     /// Whose key it uses.
     pub account: String,
     /// The run it belongs to.
@@ -167,6 +169,7 @@ impl Store {
                 events.push(ClaimedEvent {
                     id,
                     claim_id,
+                    claimed_at: now,
                     account: claims.account.to_owned(),
                     run_id,
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
