@@ -69,9 +69,10 @@ impl Exit {
     /// The code for an error of the engine.
     pub(super) fn of_engine(error: &EngineError) -> Self {
         match error {
-            EngineError::KeyRefused(_) | EngineError::WrongAccount { .. } | EngineError::Mixed { .. } => {
-                Self::Config
-            }
+            EngineError::KeyRefused(_)
+            | EngineError::WrongAccount { .. }
+            | EngineError::Halted { .. }
+            | EngineError::Mixed { .. } => Self::Config,
             EngineError::Stopped => Self::Terminated,
             error if error.is_passing() => Self::TryLater,
             _ => Self::Failed,

@@ -49,17 +49,19 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
     runs.dedup();
     let mut waiting = 0;
     if let Some(id) = args.run {
-        let run = store.run(id).await?;
-        let run = run.with_context(|| {
+        store.run(id).await?.with_context(|| {
             format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones")
         })?;
-        // A run that stopped for a reason of its own goes on.
-        if run.finished_at.is_some() && args.code.is_none() {
-            waiting = store.rows_to_send(id).await?.saturating_sub(if args.dry_run { 0 } else { rows });
-            if waiting > 0 && !runs.contains(&id) {
-                runs.push(id);
-            }
+    }
+    if args.code.is_none() {
+        // Runs that stopped for a reason of their own go on.
+        let stopped = store.stopped_runs().await?;
+        for id in stopped.into_iter().filter(|id| args.run.is_none_or(|run| run == *id)) {
+            waiting += store.rows_to_send(id).await?;
+            runs.push(id);
         }
+        runs.sort_unstable();
+        runs.dedup();
     }
     if !args.dry_run {
         for run in &runs {

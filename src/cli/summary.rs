@@ -55,9 +55,9 @@ impl Summary {
     pub(super) fn exit(&self) -> Exit {
         match self.report.run.status {
             RunStatus::Failed => Exit::Failed,
-            RunStatus::Succeeded | RunStatus::Canceled => Exit::Ok,
+            RunStatus::Succeeded => Exit::Ok,
             _ if self.report.counts.unknown > 0 => Exit::Unknown,
-            RunStatus::Partial => Exit::Partial,
+            RunStatus::Partial | RunStatus::Canceled => Exit::Partial,
             RunStatus::Queued | RunStatus::Running | RunStatus::Held => Exit::TryLater,
         }
     }

@@ -14,9 +14,8 @@ use super::progress::{Pace, show};
 use super::signals::Signals;
 use super::summary::Summary;
 use super::words::{count, moment};
-use crate::domain::state::{Kind, RunStatus};
+use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
-use crate::domain::verdict::Cause;
 use crate::engine::{DrainEnd, DropFolder, EngineError, MAIN_ACCOUNT, Stop, Taken, Taking};
 use crate::store::{FileState, RunSource, Scope, StoreError};
 
@@ -162,6 +161,14 @@ async fn taken_before(
 async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
     let mut pass = Pass::default();
     workshop.engine.end_doubts().await?;
+    for run in workshop.store.stopped_runs().await? {
+        let program = &workshop.program;
+        out::talk(&format!(
+            "run {run} stopped with rows still waiting: `{program} runs show {run}` says why; \
+             `{program} retry --run {run}` lets it go on, `{program} runs cancel {run}` gives it up"
+        ));
+        pass.exit = Some(Exit::Failed);
+    }
     for run in workshop.store.open_runs().await? {
         let is_taken =
             workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
@@ -236,7 +243,12 @@ fn open_folder(workshop: &Workshop) -> Result<Option<DropFolder>, EngineError> {
     Ok(folder)
 }
 
-async fn send(args: &SyncArgs, pass: Pass, workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
+async fn send(
+    args: &SyncArgs,
+    mut pass: Pass,
+    workshop: &Workshop,
+    stop: &Stop,
+) -> Result<Pass, EngineError> {
     let mut rows = 0;
     for run in &pass.runs {
         rows += workshop.store.rows_to_send(*run).await?;
@@ -251,9 +263,17 @@ async fn send(args: &SyncArgs, pass: Pass, workshop: &Workshop, stop: &Stop) -> 
         };
         let progress = workshop.engine.progress();
         let drained =
-            show(progress, rows, pace, &workshop.clock, drain(args, &pass.runs, workshop, stop)).await?;
-        if drained == DrainEnd::Stopped {
-            return Err(EngineError::Stopped);
+            show(progress, rows, pace, &workshop.clock, drain(args, &pass.runs, workshop, stop)).await;
+        match drained {
+            Ok(DrainEnd::Done) => {}
+            Ok(DrainEnd::Stopped) => return Err(EngineError::Stopped),
+            // What was done until then is told all the same.
+            Err(error @ EngineError::Halted { .. }) => {
+                workshop.engine.stand_still(&error).await;
+                pass.exit = pass.exit.max(Some(Exit::of_engine(&error)));
+                out::talk(&explain_std(error));
+            }
+            Err(error) => return Err(error),
         }
     }
     workshop.engine.drop_canceled().await?;
@@ -301,9 +321,6 @@ async fn report(global: &Global, args: &SyncArgs, workshop: &Workshop, pass: &Pa
         let summary = Summary::read(&workshop.store, *run, workshop.clock.now()).await?;
         summaries.extend(summary.map(|summary| Summary { is_earlier, ..summary }));
     }
-    let cause = workshop.engine.progress().halt_cause();
-    let is_halted = summaries.iter().any(|summary| summary.report.run.status == RunStatus::Failed);
-    let needs_configuration = is_halted && cause.is_some_and(Cause::is_configuration);
     let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
     // A pass over everything also tells of events that earlier ones have left in doubt.
     let is_in_doubt = args.files.is_empty() && workshop.store.event_depth(MAIN_ACCOUNT).await?.unknown > 0;
@@ -311,7 +328,7 @@ async fn report(global: &Global, args: &SyncArgs, workshop: &Workshop, pass: &Pa
     out::result(
         global.output,
         || match summaries.as_slice() {
-            [] if pass.exit.is_some() => "nothing was taken in".to_owned(),
+            [] if pass.exit.is_some() => "nothing was done".to_owned(),
             [] => "nothing to do".to_owned(),
             summaries => {
                 let texts: Vec<String> =
@@ -321,7 +338,7 @@ async fn report(global: &Global, args: &SyncArgs, workshop: &Workshop, pass: &Pa
         },
         || json!({ "runs": summaries.iter().map(Summary::json).collect::<Vec<_>>() }),
     )?;
-    Ok(if needs_configuration { Exit::Config } else { worst })
+    Ok(worst)
 }
 
 /// Nothing is left behind but what is named here.

@@ -34,7 +34,7 @@ struct Drain<'a> {
     engine: &'a Engine,
     scope: Scope,
     stop: &'a Stop,
-    in_flight: JoinSet<Result<Settlement, EngineError>>,
+    in_flight: JoinSet<Settlement>,
     answered: Vec<Settlement>,
     /// Requests that may leave this second.
     permits: usize,
@@ -72,8 +72,9 @@ impl Drain<'_> {
     async fn run(&mut self, for_ever: bool) -> Result<DrainEnd, EngineError> {
         loop {
             while let Some(answer) = self.in_flight.try_join_next() {
-                self.answered.push(answer??);
+                self.answered.push(answer?);
             }
+            self.engine.give_up_by_hand()?;
             if self.stop.is_requested() {
                 return Ok(DrainEnd::Stopped);
             }
@@ -85,7 +86,6 @@ impl Drain<'_> {
             let limit = if may_claim { self.permits.min(free) } else { 0 };
             if limit > 0 || !self.answered.is_empty() {
                 self.turn(limit).await?;
-                self.engine.give_up_on_nobody()?;
                 if self.is_idle && !for_ever && self.in_flight.is_empty() {
                     return Ok(DrainEnd::Done);
                 }
@@ -119,9 +119,11 @@ impl Drain<'_> {
             // One of them spoils the transaction for all: each for itself, then.
             Err(error) if !answered.is_empty() => {
                 tracing::debug!(%error, "settling one by one");
+                let mut first_error = Ok(());
                 for settlement in &answered {
-                    engine.settle_alone(settlement).await?;
+                    first_error = first_error.and(engine.settle_alone(settlement).await);
                 }
+                first_error?;
                 None
             }
             Err(error) if error.is_passing() => {
@@ -169,7 +171,7 @@ impl Drain<'_> {
         let needs_permit = self.rest.is_none() && free > 0 && self.permits == 0;
         tokio::select! {
             () = self.stop.requested() => {}
-            Some(answer) = self.in_flight.join_next() => self.answered.push(answer??),
+            Some(answer) = self.in_flight.join_next() => self.answered.push(answer?),
             () = engine.throttle.ready(), if needs_permit => self.permits += 1,
             () = engine.clock.sleep_until(self.rest.unwrap_or(Time::from_micros(0))), if self.rest.is_some() => {
                 self.rest = None;
@@ -181,9 +183,9 @@ impl Drain<'_> {
     async fn settle_rest(&mut self) -> Result<(), EngineError> {
         let mut first_error = Ok(());
         while let Some(answer) = self.in_flight.join_next().await {
-            match answer.map_err(EngineError::from).flatten() {
+            match answer {
                 Ok(settlement) => self.answered.push(settlement),
-                Err(error) => first_error = first_error.and(Err(error)),
+                Err(error) => first_error = first_error.and(Err(error.into())),
             }
         }
         for settlement in std::mem::take(&mut self.answered) {
@@ -224,8 +226,13 @@ impl Engine {
         }
     }
 
-    /// A pass by hand ends where there is nobody to ask; a service goes on asking.
-    pub(super) fn give_up_on_nobody(&self) -> Result<(), EngineError> {
+    /// A pass by hand ends where there is nobody to ask, or whoever there is refuses whatever it is
+    /// asked; a service goes on asking.
+    pub(super) fn give_up_by_hand(&self) -> Result<(), EngineError> {
+        let halt = self.progress.halt().filter(|(cause, _)| cause.is_configuration());
+        if let Some((cause, reason)) = halt.filter(|_| !self.settings.is_service) {
+            return Err(EngineError::Halted { cause, reason });
+        }
         let met_nobody = self.progress.unreached.load(Ordering::Relaxed);
         if self.settings.is_service
             || met_nobody < u64::from(self.settings.retry.max_attempts.max(FAULTS_IN_A_ROW))

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::domain::verdict::Cause;
 use crate::ingest::FileError;
 use crate::store::StoreError;
 
@@ -70,6 +71,14 @@ pub enum EngineError {
         /// The command that does it right.
         instead: String,
     },
+    /// Luma refuses whatever is sent, until a person has mended something.
+    #[error("Luma refuses every request: {reason}\nhint: {}", cause.hint())]
+    Halted {
+        /// What it is about.
+        cause: Cause,
+        /// What it said.
+        reason: String,
+    },
     /// Luma cannot be reached.
     #[error("cannot reach Luma: {0}\nhint: the rows are kept; try again later")]
     Unreachable(String),
@@ -96,6 +105,7 @@ impl EngineError {
             | Self::KeyRefused(_)
             | Self::WrongAccount { .. }
             | Self::Mixed { .. }
+            | Self::Halted { .. }
             | Self::Stopped
             | Self::Task(_) => false,
         }
@@ -106,6 +116,7 @@ impl EngineError {
     pub fn standstill(&self) -> Option<String> {
         let goes_on = match self {
             Self::KeyRefused(_) | Self::WrongAccount { .. } => "once the key is right",
+            Self::Halted { .. } => "once that is mended",
             Self::Unreachable(_) => "once it can be reached",
             Self::Store(_)
             | Self::File(_)

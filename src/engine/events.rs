@@ -66,7 +66,7 @@ impl Engine {
             while let Some(done) = in_flight.try_join_next() {
                 done??;
             }
-            self.give_up_on_nobody()?;
+            self.give_up_by_hand()?;
             if stop.is_requested() {
                 return Ok(DrainEnd::Stopped);
             }
@@ -170,15 +170,14 @@ impl Engine {
         .await
     }
 
-    /// A service waits for a person where the key or the plan is refused, and asks now and then.
+    /// As with members: where the key or the plan is refused, a person is waited for.
     fn wait_out_event(&self, decision: EventDecision) -> EventDecision {
         match decision.halt {
-            Some((cause, reason)) if self.settings.is_service && cause.is_configuration() => {
-                let until = self.clock.now().plus(REFUSED_KEY_PAUSE);
-                let reason = format!("{reason} ({})", cause.hint());
+            Some((cause, reason)) if cause.is_configuration() => {
+                let now = self.clock.now();
                 EventDecision {
-                    outcome: EventOutcome::Again { due_at: until, costs_attempt: false },
-                    block: Some(Block { until, reason, cause: BlockCause::Refused }),
+                    outcome: EventOutcome::Again { due_at: now, costs_attempt: false },
+                    block: self.block_refused(cause, &reason, now),
                     halt: None,
                 }
             }
@@ -305,6 +304,7 @@ impl Engine {
         match &reply.verdict {
             EventVerdict::Created { api_id } => {
                 Progress::add(&self.progress.created, 1);
+                self.progress.end_halt();
                 tracing::info!(event = id, run, %api_id, "an event is created");
             }
             EventVerdict::Refused { .. } => tracing::info!(event = id, run, status, "Luma refused an event"),
@@ -321,14 +321,16 @@ impl Engine {
                 }
                 tracing::info!(event = id, run, status, "an event was not asked for; it is tried again");
             }
-            EventVerdict::Halted { cause, .. } => {
-                self.progress.halted(*cause);
-                tracing::error!(
-                    run,
-                    status,
-                    hint = cause.hint(),
-                    "Luma refuses what is not about this event"
-                );
+            EventVerdict::Halted { cause, reason } => {
+                if self.progress.is_new_halt(*cause, reason) {
+                    let hint = cause.hint();
+                    tracing::error!(
+                        run,
+                        status,
+                        hint,
+                        "Luma refused a request, and not because of its event"
+                    );
+                }
             }
             EventVerdict::Ambiguous { .. } => {
                 Progress::add(&self.progress.faults, 1);

@@ -119,7 +119,7 @@ pub struct Progress {
     pub faults: AtomicU64,
     /// Requests in a row that met nobody.
     unreached: AtomicU64,
-    halted: std::sync::Mutex<Option<Cause>>,
+    halted: std::sync::Mutex<Option<(Cause, String)>>,
     /// Until when the last block by Luma that was told of holds.
     blocked: std::sync::Mutex<Option<crate::clock::Time>>,
     waiting: std::sync::Mutex<Option<(crate::clock::Time, &'static str)>>,
@@ -132,10 +132,9 @@ impl Progress {
         *self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What the last refusal that was not about rows was about.
-    #[must_use]
-    pub fn halt_cause(&self) -> Option<Cause> {
-        *self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// What the last refusal that was not about rows was about, and what was said.
+    fn halt(&self) -> Option<(Cause, String)> {
+        self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Whether a block by Luma is news: requests that were under way together all meet the same one.
@@ -148,8 +147,18 @@ impl Progress {
         is_new
     }
 
-    fn halted(&self, cause: Cause) {
-        *self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(cause);
+    /// Whether a refusal that is not about rows is news: requests that were under way together all meet it.
+    fn is_new_halt(&self, cause: Cause, reason: &str) -> bool {
+        let halt = Some((cause, reason.to_owned()));
+        let mut known = self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_new = *known != halt;
+        *known = halt;
+        is_new
+    }
+
+    /// Luma took something: whatever it refused before is over.
+    fn end_halt(&self) {
+        *self.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
 
     fn wait(&self, until: Option<(crate::clock::Time, &'static str)>) {

@@ -3,29 +3,31 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Engine, EngineError, Progress, Stop};
+use super::folder::chain;
+use super::{Engine, Progress, Stop};
+use crate::clock::Time;
 use crate::domain::batch::{BODY_FRAME, address_bytes};
 use crate::domain::outcome::{Block, BlockCause, Decision, Facts, Outcome, decide};
-use crate::domain::verdict::{Evidence, Verdict};
+use crate::domain::verdict::{Cause, Evidence, Verdict};
 use crate::luma::Reply;
-use crate::store::{ClaimedBatch, Settlement};
+use crate::store::{ClaimedBatch, Settlement, StoreError};
 
 /// A service looks again this often whether a refused key has become good.
 pub(super) const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
 
 impl Engine {
     /// Sends a batch and decides what became of it. Nothing is written here.
-    pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Result<Settlement, EngineError> {
+    pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Settlement {
         let addresses: Vec<&str> = batch.recipients.iter().map(|to| to.email.as_str()).collect();
         let body_bytes = body_bytes(&batch, &addresses);
         if batch.max_body.is_some_and(|max| body_bytes > max) && addresses.len() > 1 {
             // Larger than what Luma is known to take: halved without asking.
-            return Ok(unsent(batch, Outcome::Split));
+            return unsent(batch, Outcome::Split);
         }
         let now = self.clock.now();
         if now.since(batch.claimed_at) > self.settings.lease {
             // This machine slept: others may hold the batch by now, and its place in the window is gone.
-            return Ok(unsent(batch, Outcome::Again { due_at: now, costs_attempt: false }));
+            return unsent(batch, Outcome::Again { due_at: now, costs_attempt: false });
         }
         let reply = tokio::select! {
             reply = self.client.import(&batch.tags, addresses.iter().copied()) => reply,
@@ -34,7 +36,10 @@ impl Engine {
             }
         };
         let evidence = match reply.verdict {
-            Verdict::Refused { .. } => self.store.evidence(batch.run_id, batch.tag_set_id).await?,
+            Verdict::Refused { .. } => match self.store.evidence(batch.run_id, batch.tag_set_id).await {
+                Ok(evidence) => evidence,
+                Err(error) => return undecided(batch, &reply, &error, self.clock.now()),
+            },
             _ => Evidence::default(),
         };
         let facts = Facts {
@@ -49,9 +54,9 @@ impl Engine {
             now: self.clock.now(),
         };
         let decision = decide(&reply.verdict, &facts);
-        let decision = if self.settings.is_service { self.wait_out(decision) } else { decision };
+        let decision = self.wait_out(decision);
         self.tell(&batch, &reply, &decision);
-        Ok(Settlement {
+        Settlement {
             batch,
             outcome: decision.outcome,
             status: reply.status,
@@ -60,26 +65,34 @@ impl Engine {
             block: decision.block,
             max_body: decision.max_body,
             halt: decision.halt.map(|(cause, reason)| format!("{reason} ({})", cause.hint())),
-        })
+        }
     }
 
-    /// A service does not give a run up because of the key or the plan: it waits for a person, and
-    /// sends one batch now and then to see.
+    /// No run is given up because of the key or the plan: it waits for a person. A service sends
+    /// something now and then to see; a pass by hand ends.
     fn wait_out(&self, decision: Decision) -> Decision {
         match decision.halt {
             Some((cause, reason)) if cause.is_configuration() => {
-                let until = self.clock.now().plus(REFUSED_KEY_PAUSE);
-                let reason = format!("{reason} ({})", cause.hint());
-                tracing::error!(hint = cause.hint(), "Luma refuses everything; waiting for a person");
+                let now = self.clock.now();
                 Decision {
-                    outcome: Outcome::Again { due_at: until, costs_attempt: false },
-                    block: Some(Block { until, reason, cause: BlockCause::Refused }),
+                    // The block holds everybody up, and its end lets everybody go on.
+                    outcome: Outcome::Again { due_at: now, costs_attempt: false },
+                    block: self.block_refused(cause, &reason, now),
                     max_body: decision.max_body,
                     halt: None,
                 }
             }
             halt => Decision { halt, ..decision },
         }
+    }
+
+    /// How long a service leaves a refused key alone.
+    pub(super) fn block_refused(&self, cause: Cause, reason: &str, now: Time) -> Option<Block> {
+        self.settings.is_service.then(|| Block {
+            until: now.plus(REFUSED_KEY_PAUSE),
+            reason: format!("{reason} ({})", cause.hint()),
+            cause: BlockCause::Refused,
+        })
     }
 
     fn tell(&self, batch: &ClaimedBatch, reply: &Reply, decision: &Decision) {
@@ -99,7 +112,8 @@ impl Engine {
             self.progress.unreached.store(0, Ordering::Relaxed);
         }
         match &reply.verdict {
-            Verdict::Accepted | Verdict::Interrupted => {}
+            Verdict::Accepted => self.progress.end_halt(),
+            Verdict::Interrupted => {}
             Verdict::Throttled { .. } => {
                 Progress::add(&self.progress.throttled, 1);
                 let until = decision.block.as_ref().map(|block| block.until);
@@ -119,16 +133,25 @@ impl Engine {
             Verdict::Refused { .. } | Verdict::TooLarge { .. } => {
                 tracing::info!(batch = id, run, rows, status = reply.status, "Luma refused a request");
             }
-            Verdict::Halted { cause, .. } => {
-                self.progress.halted(*cause);
-                tracing::error!(
-                    run,
-                    status = reply.status,
-                    hint = cause.hint(),
-                    "Luma refuses what is not about rows"
-                );
+            Verdict::Halted { cause, reason } => {
+                if self.progress.is_new_halt(*cause, reason) {
+                    let (status, hint) = (reply.status, cause.hint());
+                    tracing::error!(run, status, hint, "Luma refused a request, and not because of its rows");
+                }
             }
         }
+    }
+}
+
+/// A refusal that cannot be weighed because the database does not say what came before it: the rows are
+/// asked for once more.
+fn undecided(batch: ClaimedBatch, reply: &Reply, error: &StoreError, now: Time) -> Settlement {
+    tracing::warn!(batch = batch.id, error = chain(error), "a refusal could not be weighed; asking again");
+    Settlement {
+        status: reply.status,
+        verdict: Some(reply.verdict.as_str()),
+        detail: reply.verdict.detail().map(str::to_owned),
+        ..unsent(batch, Outcome::Again { due_at: now, costs_attempt: false })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::folder::DropFolder;
 use super::folder::chain;
 use super::{Engine, EngineError, Stop};
+use crate::domain::state::Kind;
 use crate::store::Scope;
 
 /// How often open runs are looked at.
@@ -41,7 +42,7 @@ impl Engine {
         while !stop.is_requested() {
             if let Err(error) = self.drain(Scope::All, true, stop).await {
                 tracing::error!(error = %chain(&error), "sending broke off; it goes on in a moment");
-                self.pause_or_stop(HOUSEKEEPING, stop).await;
+                self.take_up_again(Kind::Members, stop).await;
             }
         }
     }
@@ -50,7 +51,24 @@ impl Engine {
         while !stop.is_requested() {
             if let Err(error) = self.drain_events(Scope::All, true, stop).await {
                 tracing::error!(error = %chain(&error), "creating events broke off; it goes on in a moment");
-                self.pause_or_stop(HOUSEKEEPING, stop).await;
+                self.take_up_again(Kind::Events, stop).await;
+            }
+        }
+    }
+
+    /// What a loop that broke off still holds is nobody's: this worker lives on, so no lease would free it.
+    async fn take_up_again(&self, kind: Kind, stop: &Stop) {
+        loop {
+            self.pause_or_stop(HOUSEKEEPING, stop).await;
+            match self.store.give_up_claims(self.worker_id, kind, self.clock.now()).await {
+                Ok(0) => return,
+                Ok(claims) => return tracing::warn!(claims, "what was in flight is given up"),
+                Err(error) if stop.is_requested() => {
+                    return tracing::warn!(error = chain(&error), "what was in flight is left to the lease");
+                }
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "what was in flight is not given up yet");
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 use super::events::abandon_events;
 use super::{Result, Store, StoreError, read, write_tx};
 use crate::clock::Time;
+use crate::domain::state::Kind;
 
 /// What tells one process from every other, also after its pid is used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,37 @@ impl Store {
             .rows_affected()
         });
         Ok(freed)
+    }
+
+    /// Gives up what a living worker holds and nobody will settle any more, as its end would: batches are
+    /// pending again, events in doubt. How many there were.
+    pub async fn give_up_claims(&self, worker: i64, kind: Kind, now: Time) -> Result<u64> {
+        let given_up = write_tx!(self, tx => {
+            sqlx::query(
+                "update attempts set finished_at = $2, verdict = 'abandoned'
+                  where verdict is null and worker_id = $1
+                    and case when $3 then event_id is not null else batch_id is not null end",
+            )
+            .bind(worker)
+            .bind(now)
+            .bind(kind == Kind::Events)
+            .execute(&mut *tx)
+            .await?;
+            let given_up = match kind {
+                Kind::Events => abandon_events!(tx, "= $1", worker),
+                Kind::Members => {
+                    sqlx::query(
+                        "update batches set state = 'pending', claim_id = null, worker_id = null
+                          where state = 'in_flight' and worker_id = $1",
+                    )
+                    .bind(worker)
+                    .execute(&mut *tx)
+                    .await?
+                }
+            };
+            given_up.rows_affected()
+        });
+        Ok(given_up)
     }
 
     /// Every worker that has not ended.

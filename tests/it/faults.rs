@@ -161,8 +161,8 @@ fn a_key_that_is_revoked_half_way_stops_the_run_and_keeps_its_rows() {
 
     let mended = Luma::start(Options { limit: None, ..Options::default() });
     bench.point_to(&mended, &extra);
-    let run = report.number("run").to_string();
-    bench.lumasync(["retry", "--run", &run]).run().with_code(0);
+    let standing = bench.lumasync(["status"]).run();
+    assert!(standing.stdout.contains("Luma refuses every request: 401"), "{standing}");
     let ended = bench.sync([]).run().with_code(0);
     assert_eq!(mended.members().len(), 80, "{ended}");
 }
@@ -173,8 +173,9 @@ fn a_lapsed_plan_stops_the_run_and_blames_no_row() {
     bench.scratch.write("list.csv", &people.csv);
     let ended = bench.sync(["list.csv"]).run().with_code(78);
     let report = ended.report();
-    assert_eq!((report.text("status"), report.rows("pending")), ("failed", 500), "{ended}");
+    assert_eq!((report.text("status"), report.rows("pending")), ("running", 500), "{ended}");
     assert!(report.text("reason").contains("plan"), "{ended}");
+    assert_eq!(ended.stderr.matches("not because of its rows").count(), 1, "told once\n{ended}");
     let requests = bench.luma.snapshot().requests;
     assert!(requests <= 1 + 4, "{requests} requests, and at most those in flight had to be\n{ended}");
 }
@@ -193,10 +194,14 @@ fn a_tag_that_luma_does_not_know_stops_the_run_after_a_few_requests() {
     let requests = bench.luma.snapshot().requests;
     assert!(requests <= 1 + 4, "{requests} requests\n{ended}");
 
-    let run = report.number("run").to_string();
     let mended = Luma::start(Options { limit: None, ..Options::default() });
     bench.point_to(&mended, SMALL);
-    bench.lumasync(["retry", "--run", &run]).run().with_code(0);
+    let ended = bench.sync([]).run().with_code(1);
+    assert!(
+        ended.stderr.contains("run 1 stopped with rows still waiting"),
+        "nobody is told that all is well\n{ended}"
+    );
+    bench.lumasync(["retry"]).run().with_code(0);
     let ended = bench.sync([]).run().with_code(0);
     assert!(mended.members() == people.members, "{ended}");
 }

@@ -2,6 +2,7 @@
 
 use lumasync::domain::code::Code;
 use lumasync::domain::outcome::Outcome;
+use lumasync::domain::state::Kind;
 use lumasync::store::{Claim, ClaimedBatch, Settlement, StoreError};
 
 use super::fixture::{FREE, Fixture, LEASE, claims, delivered, faulted, identity, people, refs, settlement};
@@ -14,6 +15,7 @@ on_every_database! {
     a_settled_batch_cannot_be_settled_again,
     orphans_are_freed_and_their_requests_closed,
     a_request_without_rows_is_completed_once,
+    what_a_living_worker_gives_up_is_pending_again_and_its_events_are_not_touched,
 }
 
 /// Every way in which a request may end.
@@ -154,4 +156,19 @@ async fn a_request_without_rows_is_completed_once(db: &Fixture) {
     let before = db.everything().await;
     assert!(matches!(settle().await, Err(StoreError::Lost { .. })));
     assert_eq!(db.everything().await, before);
+}
+
+async fn what_a_living_worker_gives_up_is_pending_again_and_its_events_are_not_touched(db: &Fixture) {
+    db.list(&refs(&people(0..6)), "tag-vip", 3).await;
+    let (worker, other) = (db.worker().await, db.worker().await);
+    let stale = db.claim(worker, 1).await.remove(0);
+    let kept = db.claim(other, 1).await.remove(0);
+    let given_up = |kind| db.store.give_up_claims(worker, kind, db.now());
+    assert_eq!(given_up(Kind::Events).await.expect("written"), 0);
+    assert_eq!(given_up(Kind::Members).await.expect("written"), 1);
+    is_lost_and_changes_nothing(db, &stale).await;
+    let back = db.claim(worker, 9).await;
+    assert_eq!(back.iter().map(|batch| (batch.id, batch.attempts)).collect::<Vec<_>>(), [(stale.id, 0)]);
+    db.deliver(&kept).await;
+    db.deliver(&back[0]).await;
 }

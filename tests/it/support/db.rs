@@ -46,6 +46,12 @@ impl Db {
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
+    /// One statement; what the database says where it refuses.
+    pub(crate) fn try_execute(&self, sql: &str) -> Result<(), String> {
+        let done = self.runtime.block_on(sqlx::query(AssertSqlSafe(sql)).execute(&self.pool));
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
     /// Every row that a query answers, in text; `NULL` where there is no value.
     #[track_caller]
     pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<String>> {
