@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::args::{Global, SandboxChoice};
+use super::args::{Global, KindChoice, SandboxChoice, SyncArgs};
 use super::out;
 use super::place::{SANDBOX_DATABASE, program, this_command_on};
 use crate::clock::Clock;
 use crate::config::{self, Config, Sources};
 use crate::domain::batch::BatchLimits;
 use crate::domain::retry::RetryPolicy;
+use crate::domain::tag::TagSet;
 use crate::engine::{Engine, EngineError, FolderSettings, MAIN_ACCOUNT, Settings};
 use crate::ingest::{Encoding, ReadOptions};
 use crate::luma::{Client, ClientOptions, Throttle};
@@ -46,6 +47,27 @@ pub(super) fn sources(global: &Global, need: Need) -> Sources {
     sources.quickstart = need == Need::Sandbox;
     sources.overrides.clone_from(&global.set);
     sources
+}
+
+/// The tags for every row, before anything is made; `None` where they are wrong, which is told.
+pub(super) fn resolve_tags(global: &Global, args: &SyncArgs) -> anyhow::Result<Option<TagSet>> {
+    if args.tags.is_empty() {
+        return Ok(Some(TagSet::default()));
+    }
+    if args.kind == KindChoice::Events {
+        out::talk("error: `--tag` is for members: events have no tags");
+        return Ok(None);
+    }
+    let need = if args.sandbox.sandbox { Need::Sandbox } else { Need::Luma };
+    // Its warnings are told when the work begins.
+    let config = Config::load(&sources(global, need))?;
+    match args.tags.iter().map(|tag| config.tags.resolve(tag)).collect() {
+        Ok(tags) => Ok(Some(tags)),
+        Err(unknown) => {
+            out::talk(&format!("error: `--tag`: {unknown}"));
+            Ok(None)
+        }
+    }
 }
 
 /// Opens the database of the configuration.
@@ -114,7 +136,7 @@ impl Workshop {
     }
 }
 
-const REHEARSAL: &str = "rehearsal";
+pub(super) const REHEARSAL: &str = "rehearsal";
 
 /// Where the key is used.
 fn origin(config: &Config, is_rehearsal: bool) -> String {

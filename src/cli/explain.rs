@@ -2,8 +2,10 @@
 
 use crate::engine::EngineError;
 use crate::ingest::FileError;
+use crate::store::StoreError;
 
 const HINT: &str = "\nhint: ";
+const TRY_AGAIN: &str = "another program holds the database, or its disk is full or out of reach; try again";
 
 /// The text for an error that ended a command.
 pub(super) fn explain(error: &anyhow::Error) -> String {
@@ -22,6 +24,9 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
         }
         let said = file_error(cause).and_then(FileError::hint);
         hints.extend(said.map(std::borrow::Cow::into_owned));
+        if database_error(cause).is_some_and(StoreError::is_passing) {
+            hints.push(TRY_AGAIN.to_owned());
+        }
         if !hint.is_empty() {
             hints.push(hint.to_owned());
         }
@@ -29,6 +34,14 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
     hints.dedup();
     hints.insert(0, format!("error: {}", parts.join(": ")));
     hints.join(HINT)
+}
+
+/// The error of the database, also where the engine passes it on in its own name.
+fn database_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
+    match cause.downcast_ref::<EngineError>() {
+        Some(EngineError::Store(error)) => Some(error),
+        _ => cause.downcast_ref::<StoreError>(),
+    }
 }
 
 /// The error of a file, also where the engine passes it on in its own name.

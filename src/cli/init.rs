@@ -14,6 +14,7 @@ use serde_json::json;
 use super::args::{Global, InitArgs};
 use super::exit::Exit;
 use super::out;
+use super::words::quoted;
 
 const FILE: &str = "lumasync.toml";
 const FOLDERS: [&str; 6] =
@@ -52,7 +53,13 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Result<Exit> {
         for path in &written {
             let _ = writeln!(text, "  {}", path.display());
         }
-        text.push_str("next: put your key into LUMA_API_KEY, then `lumasync check --connect`\n");
+        let there = if args.dir == Path::new(".") {
+            String::new()
+        } else {
+            format!("`cd {}`, ", quoted(&args.dir.display().to_string()))
+        };
+        let _ =
+            writeln!(text, "next: {there}put your key into LUMA_API_KEY, then `lumasync check --connect`");
         text
     };
     let paths =

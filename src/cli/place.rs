@@ -54,13 +54,18 @@ fn command_on(typed: impl Iterator<Item = String>, database: &Path, settings: &[
     }
     let url = format!("{DATABASE_KEY}=sqlite://{}", database.display());
     let set = std::iter::once(url).chain(settings.iter().cloned()).flat_map(|set| ["--set".to_owned(), set]);
-    let words = std::iter::once("lumasync".to_owned()).chain(set).chain(kept);
+    let words = std::iter::once(own_name()).chain(set).chain(kept);
     words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+}
+
+/// What the program was called as: by its path where it is not on everybody's.
+fn own_name() -> String {
+    std::env::args().next().filter(|own| own.contains('/')).unwrap_or_else(|| "lumasync".to_owned())
 }
 
 /// How lumasync is called so that it finds the same configuration and database again.
 pub(super) fn program(global: &Global, config: &Config) -> String {
-    let mut words = vec!["lumasync".to_owned()];
+    let mut words = vec![own_name()];
     if let Some(file) = &global.config {
         words.extend(["--config".to_owned(), file.display().to_string()]);
     }
@@ -90,11 +95,8 @@ mod tests {
         let on = |settings: &[String]| {
             command_on(typed.iter().map(ToString::to_string), Path::new("b.db"), settings)
         };
-        assert_eq!(on(&[]), "lumasync --set database.url=sqlite://b.db sync 'my list.csv' --set a.b=1");
+        assert_eq!(on(&[]), own_name() + " --set database.url=sqlite://b.db sync 'my list.csv' --set a.b=1");
         let with = on(&["folder.path=other".to_owned()]);
-        assert!(
-            with.starts_with("lumasync --set database.url=sqlite://b.db --set folder.path=other sync "),
-            "{with}"
-        );
+        assert!(with.contains(" --set database.url=sqlite://b.db --set folder.path=other sync "), "{with}");
     }
 }

@@ -11,9 +11,14 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Exit>
     let workshop = Workshop::open(global, &args.sandbox, Task::Service).await?;
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let folder = workshop.engine.folder_settings();
-    let folder =
-        folder.map(|folder| format!(", drop folder `{}`", folder.root.display())).unwrap_or_default();
-    out::talk(&format!("running on `{}`{folder}; SIGTERM stops it", workshop.config.database.path.display()));
+    let folder = folder.map_or_else(
+        || "no drop folder is configured: `lumasync init`".to_owned(),
+        |folder| format!("drop folder `{}`", folder.root.display()),
+    );
+    out::talk(&format!(
+        "running on `{}`, {folder}; Ctrl-C or SIGTERM stops it",
+        workshop.config.database.path.display()
+    ));
     if let Some(sandbox) = &workshop.sandbox {
         out::talk(&format!("the built-in Luma listens on {}", sandbox.url()));
     }

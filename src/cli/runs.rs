@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::out;
 use super::place::{open_known, program};
 use super::summary::Summary;
-use super::words::count;
+use super::words::{count, moment};
 use crate::clock::Clock;
 use crate::store::{CanceledRun, FileState};
 
@@ -26,15 +26,15 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
     store.close().await;
     let text = || {
         let mut text = format!(
-            "{:>6}  {:<10}  {:<20}  {:>9}  {:>9}  {:>6}  label\n",
+            "{:>6}  {:<10}  {:<23}  {:>9}  {:>9}  {:>6}  label\n",
             "run", "status", "began", "read", "accepted", "bad"
         );
         for (run, counts) in &summaries {
-            let began: String = run.created_at.to_string().chars().take(19).collect();
+            let began = moment(run.created_at);
             let (status, bad) = (run.status.as_str(), counts.bad());
             let _ = writeln!(
                 text,
-                "{:>6}  {status:<10}  {began:<20}  {:>9}  {:>9}  {bad:>6}  {}",
+                "{:>6}  {status:<10}  {began:<23}  {:>9}  {:>9}  {bad:>6}  {}",
                 run.id,
                 counts.read,
                 counts.delivered + counts.created,
@@ -102,8 +102,11 @@ pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
         .with_context(|| format!("run `{id}` has ended ({}) and has no rows left to cancel", run.status))?;
     let text = || {
         let rows = count(rows, "row");
-        let rest =
-            if in_flight > 0 { format!("; {in_flight} in a request end as it does") } else { String::new() };
+        let rest = if in_flight > 0 {
+            format!("; {} in a request: what becomes of it decides", count(in_flight, "row"))
+        } else {
+            String::new()
+        };
         format!("run {id} is canceled: {rows} will not be sent{rest}")
     };
     out::result(global.output, text, || json!({ "run": id, "canceled": rows, "in_flight": in_flight }))?;

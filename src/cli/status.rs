@@ -13,7 +13,7 @@ use super::place::{open_known, program};
 use super::words::{count, moment, span};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
-use crate::engine::{FolderView, MAIN_ACCOUNT};
+use crate::engine::{FolderView, MAIN_ACCOUNT, printable};
 use crate::store::{EventDepth, QueueDepth, Run, Store};
 
 /// Runs that are shown.
@@ -119,11 +119,12 @@ impl Health {
     fn folder_text(&self, text: &mut String) {
         let Some(folder) = &self.folder else { return };
         for (path, why) in folder.ignored.iter().take(FILES) {
-            let _ = writeln!(text, "ignored   `{}`: {why}", path.display());
+            let _ = writeln!(text, "ignored   `{}`: {why}", printable(&path.to_string_lossy()));
         }
         for file in &folder.failed {
             let reason = file.reason.replace('\n', "; ");
-            let _ = writeln!(text, "failed    now in `{}`: {reason}", file.path.display());
+            let _ =
+                writeln!(text, "failed    now in `{}`: {reason}", printable(&file.path.to_string_lossy()));
         }
         let more = |all: usize, named: usize| count(all.saturating_sub(named) as u64, "more file");
         if folder.ignored.len() > FILES {

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::context::REHEARSAL;
 use super::exit::Exit;
 use super::words::{count, moment};
 use crate::clock::Time;
 use crate::domain::state::{Kind, RunStatus};
-use crate::engine::Engine;
-use crate::store::{CauseGroup, EventFilter, EventRow, ReasonGroup, Run, RunReport, Store};
+use crate::engine::first_duplicates;
+use crate::store::{CauseGroup, EventFilter, EventRow, ReasonGroup, Run, RunReport, RunSource, Store};
 
 /// A run with everything that is said of it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Summary {
     pub(super) read_as: Option<String>,
     /// Why nothing of it is sent just now.
     pub(super) blocked: Option<String>,
+    /// The built-in Luma took it.
+    pub(super) is_rehearsal: bool,
     /// It was done before: nothing was sent by the command that shows it.
     pub(super) is_earlier: bool,
 }
@@ -37,18 +40,22 @@ impl Summary {
     /// Reads a run from the database.
     pub(super) async fn read(store: &Store, run_id: i64, now: Time) -> anyhow::Result<Option<Self>> {
         let Some(run) = store.run(run_id).await? else { return Ok(None) };
-        let counts = store.run_counts(&run).await?;
+        // What has ended is counted row by row: what the batches say may no longer be there.
+        let has_ended = run.finished_at.is_some();
+        let counts = if has_ended { store.count_rows(&run).await? } else { store.run_counts(&run).await? };
         let requests = store.run_requests(run_id).await?;
         let causes = store.causes(run_id).await?;
-        let twins = Engine::first_duplicates(store, run_id, TWINS).await?;
+        let twins = first_duplicates(store, run_id, TWINS).await?;
         let read_as = store.file_of_run(run_id).await?.and_then(|file| file.shape);
-        let block = store.account(&run.account).await?.and_then(|account| account.block);
+        let account = store.account(&run.account).await?;
+        let is_rehearsal = account.as_ref().and_then(|account| account.origin.as_deref()) == Some(REHEARSAL);
+        let block = account.and_then(|account| account.block);
         let blocked = block
             .filter(|(until, _)| *until > now && run.finished_at.is_none() && counts.pending > 0)
             .map(|(until, why)| format!("blocked until {}: {why}", moment(until)));
         let events = events_of(store, &run).await?;
         let report = RunReport { run, counts, requests };
-        Ok(Some(Self { report, causes, twins, events, read_as, blocked, is_earlier: false }))
+        Ok(Some(Self { report, causes, twins, events, read_as, blocked, is_rehearsal, is_earlier: false }))
     }
 
     /// How a command that made this run ends.
@@ -97,7 +104,13 @@ impl Summary {
             for cause in &self.causes {
                 let _ = write!(text, "\n    {:<20}{:>7}", cause.code, cause.rows);
                 for reason in &cause.reasons {
-                    let _ = write!(text, "\n      {:>7}  {} ({})", reason.rows, reason.reason, lines(reason));
+                    let _ = write!(
+                        text,
+                        "\n      {:>7}  {} ({})",
+                        reason.rows,
+                        reason.reason,
+                        lines(reason, run.source)
+                    );
                 }
                 if cause.more_reasons > 0 {
                     let more = count(cause.more_reasons, "more reason");
@@ -112,21 +125,25 @@ impl Summary {
     }
 
     fn hints(&self, command: &str) -> Vec<String> {
-        let RunReport { run: Run { id, status, .. }, counts, .. } = &self.report;
+        let RunReport { run: Run { id, status, kind, .. }, counts, .. } = &self.report;
         let mut hints = Vec::new();
         if counts.unknown > 0 {
             let events = count(counts.unknown, "event");
             hints.push(format!("{events} may or may not exist: `{command} events list --state unknown`"));
         }
         if counts.bad() > 0 {
-            hints.push(format!("`{command} rejects {id} > fix.csv`, mend it, and sync it"));
+            let sandbox = if self.is_rehearsal { " --sandbox" } else { "" };
+            let kind = if *kind == Kind::Events { " --kind events" } else { "" };
+            hints.push(format!(
+                "`{command} rejects {id} > fix.csv`, mend it, then `{command} sync{sandbox}{kind} fix.csv`"
+            ));
         }
         if counts.failed > 0 {
             hints.push(format!("`{command} retry --run {id}` brings the failed rows back"));
         }
         if *status == RunStatus::Failed && counts.pending > 0 {
             hints.push(format!(
-                "{} wait; once the cause is mended: `{command} retry --run {id}`, then `{command} sync`; or \
+                "{} still to send; once the cause is mended: `{command} retry --run {id}`, then `{command} sync`; or \
                  give them up: `{command} runs cancel {id}`",
                 count(counts.pending, "row")
             ));
@@ -186,7 +203,7 @@ impl Summary {
     }
 
     /// Every outcome and its rows: their sum is what was read.
-    fn states(&self) -> [(&'static str, u64); 13] {
+    fn states(&self) -> [(&'static str, u64); 14] {
         let counts = &self.report.counts;
         [
             ("delivered", counts.delivered),
@@ -202,6 +219,7 @@ impl Summary {
             ("suppressed", counts.suppressed),
             ("held", counts.held),
             ("canceled", counts.canceled),
+            ("missing", counts.read.saturating_sub(counts.accounted())),
         ]
     }
 }
@@ -222,8 +240,11 @@ async fn events_of(store: &Store, run: &Run) -> anyhow::Result<Vec<EventRow>> {
     })
 }
 
-fn lines(reason: &ReasonGroup) -> String {
+/// Lines of a file, or numbers of rows where there is none.
+fn lines(reason: &ReasonGroup, source: RunSource) -> String {
     let lines: Vec<String> = reason.first_lines.iter().map(ToString::to_string).collect();
     let more = if reason.rows > reason.first_lines.len() as u64 { ", ..." } else { "" };
-    format!("{} {}{more}", if reason.rows == 1 { "line" } else { "lines" }, lines.join(", "))
+    let thing = if source == RunSource::Queue { "row" } else { "line" };
+    let plural = if reason.rows == 1 { "" } else { "s" };
+    format!("{thing}{plural} {}{more}", lines.join(", "))
 }

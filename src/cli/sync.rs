@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::{Global, KindChoice, SyncArgs};
-use super::context::{Task, Workshop};
+use super::context::{Task, Workshop, resolve_tags};
 use super::exit::Exit;
 use super::explain::explain_std;
 use super::out;
@@ -16,8 +16,11 @@ use super::summary::Summary;
 use super::words::{count, moment};
 use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
-use crate::engine::{DrainEnd, DropFolder, EngineError, MAIN_ACCOUNT, Stop, Taken, Taking};
+use crate::engine::{DrainEnd, DropFolder, EngineError, MAIN_ACCOUNT, Stop, Taken, Taking, printable};
 use crate::store::{FileState, RunSource, Scope, StoreError};
+
+/// How long another process that takes in the same file is left alone.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What a pass has come to so far.
 #[derive(Debug, Default)]
@@ -32,10 +35,11 @@ struct Pass {
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
+    let Some(tags) = resolve_tags(global, args)? else { return Ok(Exit::Usage) };
     let task = if args.files.is_empty() { Task::Everything } else { Task::Files };
     let workshop = Workshop::open(global, &args.sandbox, task).await?;
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
-    let result = pass(global, args, &workshop, &stop).await;
+    let result = pass(global, args, &tags, &workshop, &stop).await;
     name_what_stays(&workshop);
     let closed = workshop.close().await;
     let exit = match (result, signals.exit()) {
@@ -52,18 +56,13 @@ pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit
     Ok(exit)
 }
 
-async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop) -> anyhow::Result<Exit> {
-    let tags: TagSet = match args.tags.iter().map(|tag| workshop.config.tags.resolve(tag)).collect() {
-        Ok(tags) => tags,
-        Err(unknown) => {
-            out::talk(&format!("error: `--tag`: {unknown}"));
-            return Ok(Exit::Usage);
-        }
-    };
-    if args.kind == KindChoice::Events && !args.tags.is_empty() {
-        out::talk("error: `--tag` is for members: events have no tags");
-        return Ok(Exit::Usage);
-    }
+async fn pass(
+    global: &Global,
+    args: &SyncArgs,
+    tags: &TagSet,
+    workshop: &Workshop,
+    stop: &Stop,
+) -> anyhow::Result<Exit> {
     let alive = workshop.engine.spawn_keep_alive(stop);
     if workshop.is_new_origin {
         // What the ledger calls delivered may be somebody else's: asked before it is believed.
@@ -72,7 +71,7 @@ async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop
     let taken = if args.files.is_empty() {
         take_everything(workshop, stop).await
     } else {
-        take_files(args, &tags, workshop, stop).await
+        take_files(args, tags, workshop, stop).await
     };
     let sent = match taken {
         Ok(pass) => send(args, pass, workshop, stop).await,
@@ -94,6 +93,13 @@ async fn take_files(
 ) -> Result<Pass, EngineError> {
     let mut pass = Pass::default();
     for path in &args.files {
+        // It is read more than once: what a pipe holds is gone after the first time.
+        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let path = printable(&path.to_string_lossy());
+            out::talk(&format!("error: `{path}` is no regular file\nhint: write it to a file and sync that"));
+            pass.exit = pass.exit.max(Some(Exit::Failed));
+            continue;
+        }
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let taking = Taking {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -106,10 +112,10 @@ async fn take_files(
             KindChoice::Members => Kind::Members,
             KindChoice::Events => Kind::Events,
         };
-        match workshop.engine.take_in(kind, &taking, stop).await {
+        match take_in(kind, &taking, workshop, stop).await {
             Ok(Taken::Now(file)) => {
                 if let Some(shape) = &file.shape {
-                    out::talk(&format!("`{}` read as {shape}", file.name));
+                    out::talk(&format!("`{}` read as {shape}", printable(&file.name)));
                 }
                 pass.runs.push(file.run_id);
             }
@@ -129,6 +135,24 @@ async fn take_files(
         }
     }
     Ok(pass)
+}
+
+/// Takes in a file. Where another process takes in the same one, both go on from where the other is; each
+/// part is written once.
+async fn take_in(
+    kind: Kind,
+    taking: &Taking,
+    workshop: &Workshop,
+    stop: &Stop,
+) -> Result<Taken, EngineError> {
+    loop {
+        match workshop.engine.take_in(kind, taking, stop).await {
+            Err(EngineError::Store(StoreError::Lost { .. })) if !stop.is_requested() && !taking.again => {
+                workshop.clock.sleep(LOOK_AGAIN).await;
+            }
+            taken => return taken,
+        }
+    }
 }
 
 /// The same bytes again: work that was left goes on, and nothing else is sent. Whether there was any.

@@ -164,7 +164,8 @@ fn after_fault(reason: &str, retry_after: Option<Duration>, unreached: bool, fac
         let wait = facts.retry.backoff(attempts, facts.jitter, retry_after);
         Outcome::Again { due_at: facts.now.plus(wait), costs_attempt: false }
     } else if facts.retry.is_exhausted(attempts) {
-        let reason = format!("given up after {attempts} attempts, the last one: {reason}");
+        let plural = if attempts == 1 { "" } else { "s" };
+        let reason = format!("given up after {attempts} attempt{plural}, the last one: {reason}");
         Outcome::Failed { code: Code::AttemptsExhausted, reason }
     } else {
         let wait = facts.retry.backoff(attempts, facts.jitter, retry_after);

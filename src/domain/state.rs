@@ -1,6 +1,7 @@
 //! The states of rows, batches and runs, and their stored spelling.
 //!
-//! Who moves a row from where to where is said here; the store repeats it in CHECKs and guards.
+//! The spelling is said here; the store repeats it in CHECKs, and which state may follow on which in the
+//! guards of its writes.
 
 use std::fmt;
 
@@ -68,7 +69,7 @@ text_enum! {
         Duplicate = "duplicate",
         /// The ledger shows that nothing is left to send.
         Unchanged = "unchanged",
-        /// On the suppression list.
+        /// Left alone for a good reason: a guest who declined or never answered.
         Suppressed = "suppressed",
         /// Waits for approval.
         Held = "held",

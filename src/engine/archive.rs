@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::lines::{UnkeptLine, unpack};
-use super::merge::Merge;
+use super::lines::UnkeptLine;
+use super::places::{Results, archived_names};
+use super::unkept::send_unkept;
 use super::{Engine, EngineError};
 use crate::domain::state::{Kind, RunStatus};
-use crate::ingest::folder::{Layout, move_into, split_name};
+use crate::ingest::folder::{Layout, free_name, move_to};
 use crate::ingest::{Outcome, ReadOptions, identity, is_jsonl, write_results};
-use crate::store::{FileState, InputFile, LineOutcome, RunReport, Store};
+use crate::store::{FileState, InputFile, LineOutcome, RunReport};
 
 /// Outcomes on their way from the database to the writer.
 const IN_TRANSIT: usize = 4_096;
@@ -41,43 +42,47 @@ impl Engine {
         std::fs::create_dir_all(&dir).map_err(EngineError::io("create", &dir))?;
         let (known, to) = (file.clone(), dir.clone());
         let source = tokio::task::spawn_blocking(move || find(&known, &to)).await?;
-        if let Some(source) = &source {
-            self.write_results(file, report.run.kind, source, &dir).await?;
-        }
-        write_private(&place(file, &dir, "receipt.json"), &receipt(file, &report, &dir))
-            .map_err(EngineError::io("write a receipt in", &dir))?;
-        let target = match source {
-            Some(source) if !is_in(&source, &dir) => {
-                let (from, to, name) = (source.clone(), dir, file.name.clone());
-                tokio::task::spawn_blocking(move || move_into(&from, &to, name.as_ref()))
-                    .await?
-                    .map_err(EngineError::io("move", &source))?
-            }
-            Some(source) => source,
-            None => {
-                tracing::warn!(
-                    run = file.run_id,
-                    "the file was taken away or changed; only its receipt is written"
-                );
-                dir.join(&file.name)
-            }
+        let written = if let Some(source) = &source {
+            Some(self.write_results(file, report.run.kind, source, &dir).await?)
+        } else {
+            tracing::warn!(
+                run = file.run_id,
+                "the file was taken away or changed; only its receipt is written"
+            );
+            None
         };
-        self.store.move_file(file.id, &target.to_string_lossy(), FileState::Archived).await?;
+        let may_come_back = report.counts.failed > 0;
+        let target = source.as_ref().map(|source| target(file, source, &dir));
+        let (known, to) = (file.clone(), target.clone());
+        tokio::task::spawn_blocking(move || show(&known, &report, &dir, written.as_ref(), to.as_deref()))
+            .await?
+            .map_err(EngineError::io("write the result files of", Path::new(&file.path)))?;
+        if let (Some(source), Some(target)) = (source, &target)
+            && source != *target
+        {
+            let (from, to) = (source.clone(), target.clone());
+            tokio::task::spawn_blocking(move || move_to(&from, &to))
+                .await?
+                .map_err(EngineError::io("move", &source))?;
+        }
+        let path = target.unwrap_or_else(|| PathBuf::from(&file.path));
+        self.store.move_file(file.id, &path.to_string_lossy(), FileState::Archived).await?;
         // While a retry may come, the result files may have to be written once more.
-        if report.counts.failed == 0 {
+        if !may_come_back {
             self.store.drop_unkept(file.run_id).await?;
         }
         tracing::info!(run = file.run_id, "the file is in the archive, with its result files");
         Ok(())
     }
 
+    /// Writes both result files whole under hidden names.
     async fn write_results(
         &self,
         file: &InputFile,
         kind: Kind,
         source: &Path,
         dir: &Path,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Written, EngineError> {
         let (kept_to, kept) = mpsc::channel(IN_TRANSIT);
         let (unkept_to, unkept) = mpsc::channel(IN_TRANSIT);
         let rows = {
@@ -88,45 +93,39 @@ impl Engine {
             let (store, run, parts) = (self.store.clone(), file.run_id, file.parts);
             tokio::spawn(async move { send_unkept(&store, run, parts, unkept_to).await })
         };
-        let ending = if is_jsonl(source) { "jsonl" } else { "csv" };
-        let [success, rejects] =
-            ["success", "rejects"].map(|name| place(file, dir, &format!("{name}.{ending}")));
         let written = {
             let (source, options) = (source.to_owned(), ReadOptions { kind, ..self.settings.read });
             let outcomes = merged(kept, unkept);
-            tokio::task::spawn_blocking(move || write_both(&source, &options, outcomes, &success, &rejects))
-                .await?
+            let (dir, run_id) = (dir.to_owned(), file.run_id);
+            tokio::task::spawn_blocking(move || write_both(&source, &options, outcomes, &dir, run_id)).await?
         };
-        written.map_err(EngineError::io("write the result files of", source))?;
+        let written = written.map_err(EngineError::io("write the result files of", source))?;
         rows.await??;
         lines.await??;
-        Ok(())
+        Ok(written)
     }
 }
 
 /// Where the bytes of a file are: at the place on record, or in the archive, where a crash forgot them.
 fn find(file: &InputFile, dir: &Path) -> Option<PathBuf> {
-    let (stem, end) = split_name(&file.name);
-    let numbered = (2..).map(|number| dir.join(format!("{stem}.{number}{end}")));
-    let archived = std::iter::once(dir.join(&file.name)).chain(numbered).take_while(|path| path.exists());
+    let mut names = archived_names(&file.name, file.run_id).map(|name| dir.join(name));
+    let own = names.next();
     std::iter::once(PathBuf::from(&file.path))
-        .chain(archived)
+        .chain(own)
+        .chain(names.take_while(|path| path.exists()))
         .find(|path| identity(path).is_ok_and(|found| found.sha256 == file.sha256))
 }
 
-fn is_in(path: &Path, dir: &Path) -> bool {
-    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
-    parent.is_some() && parent == dir.canonicalize().ok()
+/// Where a file goes in the archive; a file that is there already stays where it is.
+fn target(file: &InputFile, source: &Path, dir: &Path) -> PathBuf {
+    let parent = source.parent().and_then(|parent| parent.canonicalize().ok());
+    let is_there = parent.is_some() && parent == dir.canonicalize().ok();
+    let free = || free_name(dir, archived_names(&file.name, file.run_id));
+    if is_there { source.to_owned() } else { free().unwrap_or_else(|| dir.join(&file.name)) }
 }
 
-/// Where a result file of this kind goes.
-fn place(file: &InputFile, dir: &Path, kind: &str) -> PathBuf {
-    let (stem, _) = split_name(&file.name);
-    dir.join(format!("{stem}.{}.{kind}", file.run_id))
-}
-
-/// What a receipt says of a file that was taken in.
-fn receipt(file: &InputFile, report: &RunReport, dir: &Path) -> serde_json::Value {
+/// What a receipt says of a file that was taken in; `archive` is where the file lies from now on.
+fn receipt(file: &InputFile, report: &RunReport, archive: Option<&Path>) -> serde_json::Value {
     let (run, counts) = (&report.run, &report.counts);
     json!({
         "run": run.id,
@@ -138,7 +137,7 @@ fn receipt(file: &InputFile, report: &RunReport, dir: &Path) -> serde_json::Valu
         "began_at": run.created_at.to_string(),
         "ended_at": run.finished_at.map(|at| at.to_string()),
         "requests": report.requests,
-        "archive": dir.display().to_string(),
+        "archive": archive.map(full),
         "rows": {
             "read": counts.read,
             "delivered": counts.delivered,
@@ -153,6 +152,11 @@ fn receipt(file: &InputFile, report: &RunReport, dir: &Path) -> serde_json::Valu
             "canceled": counts.canceled,
         },
     })
+}
+
+/// A path that says where it leads wherever it is read.
+pub(super) fn full(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Writes JSON to a file that only its owner can read, whole under a hidden name first.
@@ -174,76 +178,72 @@ fn create_private(path: &Path) -> io::Result<File> {
     File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Writes both files whole under hidden names, then shows them.
+/// Result files under hidden names.
+struct Written {
+    success: PathBuf,
+    /// Nothing where there is nothing to mend.
+    rejects: Option<PathBuf>,
+    ending: &'static str,
+}
+
+/// Writes both files whole under hidden names.
 fn write_both(
     source: &Path,
     options: &ReadOptions,
     outcomes: impl Iterator<Item = (u64, Outcome)>,
-    success: &Path,
-    rejects: &Path,
-) -> io::Result<()> {
-    let (good, bad) = (hidden(success), hidden(rejects));
+    dir: &Path,
+    run_id: i64,
+) -> io::Result<Written> {
+    let ending = if is_jsonl(source) { "jsonl" } else { "csv" };
+    let [good, bad] = ["success", "rejects"].map(|kind| dir.join(format!(".{run_id}.{kind}.part")));
     let mut good_file = io::BufWriter::new(create_private(&good)?);
     let mut bad_file = io::BufWriter::new(create_private(&bad)?);
     let counts = write_results(source, options, outcomes, Some(&mut good_file), Some(&mut bad_file))
         .map_err(io::Error::other)?;
-    let show = |writer: io::BufWriter<File>, from: &Path, to: &Path| {
-        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(from, to)
-    };
-    show(good_file, &good, success)?;
+    for file in [good_file, bad_file] {
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    }
     if counts.rejects > 0 {
-        return show(bad_file, &bad, rejects);
+        return Ok(Written { success: good, rejects: Some(bad), ending });
     }
-    // Nothing to mend: neither now, nor any longer where a retry has ended well.
-    drop(bad_file);
-    for path in [bad.as_path(), rejects] {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    std::fs::remove_file(bad)?;
+    Ok(Written { success: good, rejects: None, ending })
 }
 
-/// Sends the lines that are not kept, in order, part by part joined.
-async fn send_unkept(
-    store: &Store,
-    run_id: i64,
-    parts: u32,
-    to: mpsc::Sender<UnkeptLine>,
-) -> Result<(), EngineError> {
-    let mut merge = Merge::default();
-    for part in 0..parts {
-        refill(store, run_id, part, 0, &mut merge).await?;
-    }
-    while let Some((line, emptied)) = merge.next() {
-        if to.send(line).await.is_err() {
-            break;
+/// Shows the result files and the receipt under the names that are theirs.
+fn show(
+    file: &InputFile,
+    report: &RunReport,
+    dir: &Path,
+    written: Option<&Written>,
+    archive: Option<&Path>,
+) -> io::Result<()> {
+    let mut receipt = receipt(file, report, archive);
+    let same = |said: &serde_json::Value, key: &str| said[key] == receipt[key];
+    let is_ours = |said: &serde_json::Value| ["run", "sha256", "began_at"].iter().all(|key| same(said, key));
+    let (success, rejects) = written
+        .as_ref()
+        .map_or((None, None), |written| (Some(written.success.as_path()), written.rejects.as_deref()));
+    let ending = written.map_or("csv", |written| written.ending);
+    let places = Results::find(dir, &file.name, file.run_id, ending, is_ours, [success, rejects]);
+    receipt["success"] = json!(success.map(|_| full(&places.success)));
+    receipt["rejects"] = json!(rejects.map(|_| full(&places.rejects)));
+    if let Some(success) = success {
+        std::fs::rename(success, &places.success)?;
+        match rejects {
+            Some(rejects) => std::fs::rename(rejects, &places.rejects)?,
+            // Nothing to mend any longer, where a retry has ended well.
+            None => remove(&places.rejects)?,
         }
-        if let Some((part, chunk)) = emptied {
-            refill(store, run_id, part, chunk + 1, &mut merge).await?;
-        }
     }
-    Ok(())
+    write_private(&places.receipt, &receipt)
 }
 
-async fn refill(
-    store: &Store,
-    run_id: i64,
-    part: u32,
-    chunk: u32,
-    merge: &mut Merge,
-) -> Result<(), EngineError> {
-    if let Some(packed) = store.unkept_chunk(run_id, part, chunk).await? {
-        let broken = || crate::store::StoreError::Corrupt {
-            table: "unkept_lines",
-            column: "lines",
-            value: format!("run {run_id}, part {part}, chunk {chunk}"),
-        };
-        merge.add(part, chunk, unpack(&packed).ok_or_else(broken)?);
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Both streams as one, in order of line, in the words of the result files.
@@ -283,31 +283,4 @@ fn of_line(line: UnkeptLine) -> (u64, Outcome) {
         twin => ("duplicate", format!("same person as line {twin}")),
     };
     (line.line, Outcome { good: true, code: Cow::Borrowed(code), reason, api_id: None })
-}
-
-impl Engine {
-    /// The first duplicates of a run as (line, line of the twin), where they are still known.
-    pub async fn first_duplicates(
-        store: &Store,
-        run_id: i64,
-        limit: usize,
-    ) -> Result<Vec<(u64, u64)>, EngineError> {
-        let Some(file) = store.file_of_run(run_id).await? else { return Ok(Vec::new()) };
-        let (to, mut lines) = mpsc::channel(IN_TRANSIT);
-        let sender = {
-            let store = store.clone();
-            tokio::spawn(async move { send_unkept(&store, run_id, file.parts, to).await })
-        };
-        let mut found = Vec::new();
-        while found.len() < limit {
-            match lines.recv().await {
-                Some(line) if line.twin > 0 => found.push((line.line, line.twin)),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        drop(lines);
-        sender.await??;
-        Ok(found)
-    }
 }

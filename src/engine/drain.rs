@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::folder::chain;
+use super::error::chain;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::outcome::{FAULTS_IN_A_ROW, Outcome};

@@ -137,3 +137,14 @@ impl EngineError {
         move |source| Self::Io { what, path, source }
     }
 }
+
+/// An error with its causes, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.replace('\n', "; ")
+}

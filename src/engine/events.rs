@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
 
 use super::drain::{DrainEnd, LOOK_AGAIN, WRITE_PAUSE};
+use super::error::chain;
 use super::send::REFUSED_KEY_PAUSE;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
@@ -126,7 +127,7 @@ impl Engine {
                 Ok(claims.claim)
             }
             Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "the database is not available; waiting");
+                tracing::warn!(error = %chain(&error), "the database is not available; waiting");
                 Ok(EventClaim::Wait(self.clock.now().plus(LOOK_AGAIN), "the database"))
             }
             Err(error) => Err(error.into()),
@@ -210,7 +211,7 @@ impl Engine {
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {
-                    tracing::warn!(event = id, %error, "could not write an outcome yet");
+                    tracing::warn!(event = id, error = %chain(&error), "could not write an outcome yet");
                     self.clock.sleep(WRITE_PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),

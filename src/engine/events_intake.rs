@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::intake::identity_is;
-use super::{Engine, EngineError, Settings, Stop, Taken, Taking};
+use super::{Engine, EngineError, Settings, Stop, Taken, Taking, printable};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{Field, Fields, parse_event, said};
@@ -85,7 +85,7 @@ impl Engine {
                 RunSource::File => Trigger::Manual,
                 RunSource::Queue => Trigger::Queue,
             },
-            label: &taking.name,
+            label: &printable(&taking.name),
             now: self.clock.now(),
         };
         let file = NewFile {

@@ -1,5 +1,6 @@
 //! The end of a run: every row accounted for, a status, and result files where there is a folder.
 
+use super::error::chain;
 use super::{Engine, EngineError};
 use crate::domain::state::RunStatus;
 use crate::store::{FileState, Run, RunCounts, RunReport};
@@ -82,7 +83,7 @@ impl Engine {
     pub async fn stand_still(&self, error: &EngineError) {
         let Some(why) = error.standstill() else { return };
         if let Err(error) = self.store.stand_still(&self.settings.account, &why).await {
-            tracing::warn!(%error, "could not write down why the runs stand still");
+            tracing::warn!(error = %chain(&error), "could not write down why the runs stand still");
         }
     }
 

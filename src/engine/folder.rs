@@ -4,17 +4,19 @@
 //! a crash leaves in `processing` is known by its bytes and taken up again.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::archive::write_private;
+use super::archive::{full, write_private};
+use super::error::chain;
+use super::places::spare_names;
 use super::{Engine, EngineError, FolderSettings, Stop, Taken, Taking};
 use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
-use crate::ingest::folder::{Layout, Watch, move_into, split_name};
+use crate::ingest::folder::{Layout, Watch, move_into, move_to, split_name};
 use crate::store::{FileState, RunSource};
 
 /// Event files are small and wait for nobody; lists of members may be long.
@@ -155,7 +157,7 @@ impl Engine {
                 break;
             }
             let name = file_name(&path);
-            match move_into(&path, &processing, &OsString::from(&name)) {
+            match move_into(&path, &processing, &name) {
                 Ok(moved) => {
                     folder.names.insert(moved.clone(), name.clone());
                     runs.extend(self.take_or_tell(folder, kind, moved, name, stop).await?);
@@ -198,7 +200,7 @@ impl Engine {
             self.store.folder_files().await?.into_iter().map(|file| (file.path, file.state)).collect();
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(EngineError::io("read", dir)(error)),
         };
         let mut left: Vec<PathBuf> = entries
@@ -207,7 +209,6 @@ impl Engine {
             .map(|entry| entry.path())
             .filter(|path| !file_name(path).starts_with('.'))
             .filter(|path| known.get(&*path.to_string_lossy()) != Some(&FileState::Taken))
-            .filter(|path| !is_leftover(path))
             .collect();
         left.sort_unstable();
         Ok(left)
@@ -275,33 +276,27 @@ impl Engine {
     }
 }
 
-/// A name that was reserved for a move which a crash cut off. There is nothing in it to lose.
-fn is_leftover(path: &Path) -> bool {
-    let is_empty = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
-    is_empty && std::fs::remove_file(path).is_ok()
-}
-
-/// Moves a file that is done with and leaves a receipt beside it.
+/// Moves a file that is done with and leaves a receipt beside it, both under names that are free.
 fn put_away(path: &Path, dir: &Path, name: &str, mut note: serde_json::Value) -> Result<(), EngineError> {
-    let target = move_into(path, dir, name.as_ref()).map_err(EngineError::io("move", path))?;
-    let target_name = file_name(&target);
-    let (stem, end) = split_name(&target_name);
-    let receipt = dir.join(format!("{stem}{}.receipt.json", end.replace('.', "_")));
-    note["path"] = json!(target.to_string_lossy());
-    write_private(&receipt, &note).map_err(EngineError::io("write", &receipt))
+    for name in spare_names(name) {
+        let target = dir.join(&name);
+        let (stem, end) = split_name(&name);
+        let receipt = dir.join(format!("{stem}{}.receipt.json", end.replace('.', "_")));
+        if receipt.symlink_metadata().is_ok() {
+            continue;
+        }
+        match move_to(path, &target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            moved => {
+                moved.map_err(EngineError::io("move", path))?;
+                note["path"] = json!(full(&target));
+                return write_private(&receipt, &note).map_err(EngineError::io("write", &receipt));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// An error with its causes, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text.replace('\n', "; ")
 }

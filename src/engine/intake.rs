@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::ahead::LedgerAhead;
 use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
-use super::{Engine, EngineError, Settings, Stop};
+use super::{Engine, EngineError, Settings, Stop, printable};
 use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
 use crate::domain::state::{Kind, RowState, Trigger};
 use crate::domain::tag::{TagSet, TagSets};
@@ -151,7 +151,7 @@ impl Engine {
                 RunSource::File => Trigger::Manual,
                 RunSource::Queue => Trigger::Queue,
             },
-            label: &taking.name,
+            label: &printable(&taking.name),
             now: self.clock.now(),
         };
         let path = taking.path.to_string_lossy();

@@ -18,10 +18,12 @@ mod identity;
 mod intake;
 mod lines;
 mod merge;
+mod places;
 mod queue;
 mod send;
 mod service;
 mod stop;
+mod unkept;
 mod worker;
 
 use std::path::PathBuf;
@@ -35,7 +37,9 @@ pub use finish::Finished;
 pub use folder::DropFolder;
 pub use folder_view::{FailedFile, FolderView};
 pub use intake::{Taken, Taking};
+pub use places::printable;
 pub use stop::{Stop, Stopper};
+pub use unkept::first_duplicates;
 
 use crate::clock::Clock;
 use crate::domain::batch::BatchLimits;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::folder::chain;
+use super::error::chain;
 use super::{Engine, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::batch::{BODY_FRAME, address_bytes};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::error::chain;
 use super::folder::DropFolder;
-use super::folder::chain;
 use super::{Engine, EngineError, Stop};
 use crate::domain::state::Kind;
 use crate::store::Scope;
@@ -132,7 +132,7 @@ impl Engine {
     async fn tidy(&self, stop: &Stop) {
         while !stop.is_requested() {
             if let Err(error) = self.finish_runs().await {
-                tracing::warn!(%error, "open runs could not be looked at");
+                tracing::warn!(error = %chain(&error), "open runs could not be looked at");
             }
             self.pause_or_stop(HOUSEKEEPING, stop).await;
         }

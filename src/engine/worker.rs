@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::error::chain;
 use super::{Engine, EngineError, Stop};
 use crate::clock::Clock;
 use crate::store::{Store, WorkerIdentity};
@@ -83,13 +84,13 @@ impl Engine {
             let now = self.clock.now();
             let (until, own) = (now.plus(self.settings.lease), identity_of(std::process::id()));
             if let Err(error) = self.store.renew_worker(self.worker_id, &own, now, until).await {
-                tracing::warn!(worker = self.worker_id, %error, "could not renew the lease");
+                tracing::warn!(worker = self.worker_id, error = %chain(&error), "could not renew the lease");
             }
             if let Err(error) = redate(&self.store, &self.clock, self.settings.lease).await {
-                tracing::warn!(%error, "could not look for records from the future");
+                tracing::warn!(error = %chain(&error), "could not look for records from the future");
             }
             if let Err(error) = end_dead(&self.store, &self.clock, Some(self.worker_id)).await {
-                tracing::warn!(%error, "could not look for dead workers");
+                tracing::warn!(error = %chain(&error), "could not look for dead workers");
             }
         }
     }

@@ -43,7 +43,7 @@ impl FileError {
     #[must_use]
     pub const fn line(&self) -> Option<u64> {
         match self.fault {
-            Fault::Header { line, .. } => Some(line),
+            Fault::Header { line, .. } | Fault::HeaderBelow { line } => Some(line),
             _ => None,
         }
     }
@@ -122,6 +122,12 @@ pub enum Fault {
         /// The column that was probably meant.
         meant: Option<String>,
     },
+    /// The names of the columns stand below something else.
+    #[error("has its column names on line {line}, and something else above them")]
+    HeaderBelow {
+        /// Where they stand, from 1.
+        line: u64,
+    },
     /// Two columns have an equal claim.
     #[error("has two e-mail columns, `{first}` (number {first_at}) and `{second}` (number {second_at})")]
     TwoEmails {
@@ -161,6 +167,9 @@ impl Fault {
                 return Some(format!("rename the column `{meant}` to `email`").into());
             }
             Self::NoEmail { meant: None, .. } => "name the column that holds the addresses `email`",
+            Self::HeaderBelow { line } => {
+                return Some(format!("the column names stand on line {line}: delete what is above").into());
+            }
             Self::TwoEmails { .. } => "rename or remove the one that is not meant",
         };
         Some(hint.into())

@@ -1,22 +1,22 @@
-//! The drop folder: which files have arrived whole, and moving them without losing or overwriting one.
+//! The drop folder: which files have arrived whole.
 //!
 //! Knows nothing of what is in the files. Time is the caller's; nothing here waits.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use super::layout::Layout;
+pub use super::moving::{free_name, move_into, move_to, split_name};
 use super::open::modified;
 use crate::clock::Time;
 
 /// What programs call a file that they are still writing.
 const UNFINISHED: [&str; 4] = [".tmp", ".part", ".filepart", ".crdownload"];
-const TAKEN: [&str; 6] = [".csv", ".csv.gz", ".csv.zst", ".jsonl", ".jsonl.gz", ".jsonl.zst"];
+pub(super) const TAKEN: [&str; 6] = [".csv", ".csv.gz", ".csv.zst", ".jsonl", ".jsonl.gz", ".jsonl.zst"];
 
 /// What one look at the inbox found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,81 +161,8 @@ fn look(path: &Path) -> Entry {
     }
 }
 
-/// Takes a name such as `list.csv.gz` apart into `list` and `.csv.gz`.
-#[must_use]
-pub fn split_name(name: &str) -> (&str, &str) {
-    let lower = name.to_ascii_lowercase();
-    let known = TAKEN.iter().find(|end| lower.ends_with(*end) && lower.len() > end.len());
-    let at = known.map_or_else(|| name.rfind('.').filter(|at| *at > 0), |end| Some(name.len() - end.len()));
-    at.map_or((name, ""), |at| name.split_at(at))
-}
-
-/// Moves a file into a folder, made if it is missing, and says where it went. A name that is taken gets `.2`,
-/// `.3` and so on before its ending; nothing is ever overwritten.
-pub fn move_into(from: &Path, dir: &Path, name: &OsStr) -> io::Result<PathBuf> {
-    create_dir(dir)?;
-    let target = reserve(dir, name)?;
-    let moved = match fs::rename(from, &target) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => copy_over(from, &target),
-        moved => moved,
-    };
-    if let Err(error) = moved {
-        // The reserved name is empty and ours.
-        let _ = fs::remove_file(&target);
-        return Err(error);
-    }
-    sync_dir(dir)?;
-    if let Some(parent) = from.parent().filter(|parent| *parent != dir) {
-        sync_dir(parent)?;
-    }
-    Ok(target)
-}
-
-/// Creates an empty file under the first free name: a rename over it cannot hit anything else.
-fn reserve(dir: &Path, name: &OsStr) -> io::Result<PathBuf> {
-    let text = name.to_string_lossy();
-    let (stem, end) = split_name(&text);
-    for number in 1_u32.. {
-        let target = if number == 1 { dir.join(name) } else { dir.join(format!("{stem}.{number}{end}")) };
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target) {
-            Ok(_) => return Ok(target),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// The way across devices: whole under a hidden name first, then in its place, then the original goes.
-fn copy_over(from: &Path, target: &Path) -> io::Result<()> {
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(target.file_name().unwrap_or_default());
-    hidden.push(".part");
-    let hidden = target.with_file_name(hidden);
-    let copied = copy(from, &hidden).and_then(|()| fs::rename(&hidden, target));
-    if copied.is_err() {
-        let _ = fs::remove_file(&hidden);
-    }
-    copied?;
-    if let Some(dir) = target.parent() {
-        sync_dir(dir)?;
-    }
-    fs::remove_file(from)
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
-    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
-    io::copy(&mut source, &mut copy)?;
-    copy.sync_all()
-}
-
 pub(super) fn create_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
 }
 
 #[cfg(test)]
@@ -311,45 +238,5 @@ mod tests {
         let ignored: Vec<PathBuf> = scan.ignored.into_iter().map(|(path, _)| path).collect();
         assert_eq!((names(&ignored), scan.ready.len()), (vec!["list.csv".to_owned()], 0));
         assert_eq!(watch.scan(at(1), SETTLE).expect("a scan").ignored, []);
-    }
-
-    #[test]
-    fn nothing_is_overwritten() {
-        let root = tempfile::tempdir().expect("a folder");
-        let layout = Layout::new(root.path());
-        layout.create().expect("folders");
-        let done = layout.done("2026-11-22");
-        for (content, name) in [("1", "list.csv.gz"), ("2", "list.2.csv.gz"), ("3", "list.3.csv.gz")] {
-            let from = layout.inbox().join("list.csv.gz");
-            fs::write(&from, content).expect("written");
-            let target = move_into(&from, &done, OsStr::new("list.csv.gz")).expect("moved");
-            assert_eq!(target, done.join(name));
-            assert_eq!(fs::read_to_string(target).expect("read"), content);
-            assert!(!from.exists());
-        }
-        let missing = move_into(&layout.inbox().join("no.csv"), &layout.failed(), OsStr::new("no.csv"));
-        assert!(missing.is_err() && fs::read_dir(layout.failed()).expect("a folder").next().is_none());
-    }
-
-    #[test]
-    fn a_file_crosses_devices_whole_and_private() {
-        use std::os::unix::fs::PermissionsExt;
-        let root = tempfile::tempdir().expect("a folder");
-        let (from, target) = (root.path().join("a.csv"), root.path().join("b.csv"));
-        fs::write(&from, "email\n").expect("written");
-        fs::write(&target, "").expect("reserved");
-        copy_over(&from, &target).expect("copied");
-        assert_eq!(fs::read_to_string(&target).expect("read"), "email\n");
-        assert_eq!(fs::metadata(&target).expect("there").permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 1);
-    }
-
-    #[test]
-    fn names_come_apart_before_their_whole_ending() {
-        assert_eq!(split_name("x.csv.gz"), ("x", ".csv.gz"));
-        assert_eq!(split_name("x.v1.CSV"), ("x.v1", ".CSV"));
-        assert_eq!(split_name("x"), ("x", ""));
-        assert_eq!(split_name(".csv"), (".csv", ""));
-        assert_eq!(split_name("x.txt"), ("x", ".txt"));
     }
 }

@@ -58,7 +58,8 @@ impl Heading {
         }
         let at = extra.map_or(record.len(), |index| cells.start(index));
         let whose = if self.headerless { "the first line" } else { "the header" };
-        Some((format!("the row has {found} columns and {whose} {expected}"), at))
+        let plural = if found == 1 { "" } else { "s" };
+        Some((format!("the row has {found} column{plural} and {whose} {expected}"), at))
     }
 }
 
@@ -94,6 +95,11 @@ impl Mapping {
         }
     }
 
+    /// Whether this is the header of a list of members.
+    pub(crate) fn names_addresses(row: &[String]) -> bool {
+        !matches!(find_email(row, &mut Vec::new()), Ok(None))
+    }
+
     /// A list of addresses that starts at once: one column, and one only, holds them.
     fn without_header(rows: &[Vec<String>]) -> Option<Self> {
         let first = rows.first()?;
@@ -105,7 +111,7 @@ impl Mapping {
             return None;
         }
         let name = |at| if at == email { "email".to_owned() } else { format!("column_{}", at + 1) };
-        let notes = vec![format!("there is no header; column {} holds the addresses", email + 1)];
+        let notes = vec![format!("column {} holds the addresses", email + 1)];
         let header: Vec<String> = (0..first.len()).map(name).collect();
         let heading =
             Heading { required: header.len(), header, headerless: true, notes, ..Heading::default() };

@@ -17,6 +17,7 @@ mod jsonl_results;
 mod layout;
 mod mapping;
 mod member;
+mod moving;
 mod open;
 mod reader;
 mod results;

@@ -15,6 +15,8 @@ const SAMPLE: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) rows: Vec<Vec<String>>,
+    /// The line where each of them begins.
+    pub(crate) lines: Vec<u64>,
     /// What is wrong with the first record, where it stands and at which character.
     pub(crate) flaw: Option<(Flaw, u64, u64)>,
     /// Whether the text has a record at all, whole or not.
@@ -93,6 +95,7 @@ fn take_apart(text: &[u8], last: bool, first_line: u64, marks: Marks) -> Sample 
             continue;
         }
         cells.split(&record, frame.quoted, marks.delimiter);
+        sample.lines.push(frame.line);
         sample.rows.push((0..cells.len()).map(|cell| cells.text(&record, cell).into_owned()).collect());
         if sample.rows.len() == SAMPLE {
             break;

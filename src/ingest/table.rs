@@ -10,7 +10,7 @@ use super::framing::Flaw;
 use super::mapping::{Heading, Mapping};
 use super::open::Compression;
 use super::reader::{Block, Reader};
-use super::sniff::delimiter_name;
+use super::sniff::{Sample, delimiter_name};
 use crate::domain::guest::Guests;
 use crate::domain::state::Kind;
 
@@ -121,7 +121,11 @@ impl<C> Table<C> {
         if reader.sample.rows.is_empty() && reader.sample.any {
             return Err(Fault::Header { line: 1, column: 1, reason: HEADER_TOO_LONG.to_owned() });
         }
-        let (heading, columns) = find(&reader.sample.rows)?;
+        let below = |fault| match fault {
+            Fault::NoEmail { .. } => header_below(&reader.sample).unwrap_or(fault),
+            fault => fault,
+        };
+        let (heading, columns) = find(&reader.sample.rows).map_err(below)?;
         let header_waits = !heading.headerless;
         Ok(Self { reader, heading, columns, header_waits })
     }
@@ -165,6 +169,16 @@ impl<C> Table<C> {
     }
 }
 
+/// A title above the header, where one of the next records names the addresses, by whatever delimiter.
+fn header_below(sample: &Sample) -> Option<Fault> {
+    let names = |row: &[String]| {
+        let cells = row.iter().flat_map(|cell| cell.split([',', ';', '\t', '|'])).map(str::to_owned);
+        Mapping::names_addresses(&cells.collect::<Vec<_>>())
+    };
+    let at = sample.rows.iter().skip(1).position(|row| names(row))? + 1;
+    Some(Fault::HeaderBelow { line: *sample.lines.get(at)? })
+}
+
 /// The character, from 1, that begins at a byte of a record. Line ends inside a record count like any other.
 pub(crate) fn column_of(record: &str, at: usize) -> u64 {
     record.char_indices().take_while(|(index, _)| *index < at).count() as u64 + 1
@@ -173,7 +187,7 @@ pub(crate) fn column_of(record: &str, at: usize) -> u64 {
 /// What is wrong with a record, in words.
 pub(crate) const fn describe(flaw: Flaw) -> &'static str {
     match flaw {
-        Flaw::QuoteOpen => "a quote opens here and never closes",
+        Flaw::QuoteOpen => "a quote opens here and does not close, at least not within 1 MiB",
         Flaw::AfterQuote => "text follows a closing quote; a quote inside a cell must be doubled",
         Flaw::Columns => {
             "a quote opens here, and the lines up to its closing one do not have the header's columns"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
 
 use super::{Pools, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -37,7 +37,9 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
-            .row_buffer_size(512);
+            .row_buffer_size(512)
+            // Its warnings of slow statements would reach people, who can do nothing about them.
+            .disable_statement_logging();
         let tuned = options
             .clone()
             .pragma("cache_size", format!("-{WRITER_CACHE}"))

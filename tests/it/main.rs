@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod archive;
 mod cancel;
 mod cli;
 mod durability;
@@ -21,3 +22,4 @@ mod quota;
 mod store;
 mod support;
 mod tls;
+mod words;

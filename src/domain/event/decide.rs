@@ -110,7 +110,8 @@ pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision
             EventDecision { block: pause(reason), ..only(again(facts.now.plus(wait), false)) }
         }
         EventVerdict::PutOff { reason, .. } if facts.retry.is_exhausted(attempts) => {
-            let reason = format!("given up after {attempts} attempts, the last one: {reason}");
+            let plural = if attempts == 1 { "" } else { "s" };
+            let reason = format!("given up after {attempts} attempt{plural}, the last one: {reason}");
             only(EventOutcome::Failed { reason })
         }
         EventVerdict::PutOff { reason, retry_after } => {
