@@ -56,7 +56,7 @@ fn rows_in_a_request_end_as_it_does_and_those_that_come_back_are_dropped() {
         let in_flight = "select count(*) from batches where state = 'in_flight'";
         wait_until(PATIENCE, "requests", || bench.has_db() && bench.db().count(in_flight) == 2);
         let ended = bench.lumasync(["runs", "cancel", "1"]).run().with_code(0);
-        assert!(ended.stdout.contains("80 rows will not be sent; 20 in a request"), "{ended}");
+        assert!(ended.stdout.contains("80 rows will not be sent; 20 rows in a request"), "{ended}");
         assert_eq!(shown(&bench, "1")["rows"]["in_flight"], 20);
         let receipt = || bench.db().count("select count(*) from input_files where state = 'archived'") == 1;
         wait_until(PATIENCE, "the archive", receipt);
