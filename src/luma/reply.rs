@@ -96,13 +96,40 @@ impl Reply {
 
     /// Only a JSON object is Luma's word; a proxy's page with status 200 is not.
     fn of_success(status: u16, body: &[u8]) -> Self {
-        if let Ok(body @ Value::Object(_)) = serde_json::from_slice(body) {
+        let parsed = serde_json::from_slice(body);
+        if parsed.as_ref().is_ok_and(speaks_of_an_error) {
+            let reason = format!("{status} that speaks of an error: {}", message(body));
+            Self::transient(Some(status), reason)
+        } else if let Ok(body @ Value::Object(_)) = parsed {
             Self { status: Some(status), verdict: Verdict::Accepted, body }
         } else {
             let reason = format!("{status} with an answer that is not Luma's: {}", message(body));
             Self::transient(Some(status), reason)
         }
     }
+}
+
+/// Whether an object is the envelope of an error, whatever the status says. Luma's answer is `{}`; what
+/// it may add some day is fine, and so is a message that speaks of success.
+fn speaks_of_an_error(body: &Value) -> bool {
+    let says = |name: &str| match body.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::Bool(true)) => true,
+    };
+    let is_good = |text: &str| {
+        let lower = text.to_lowercase();
+        let mut words = lower.split(|c: char| !c.is_alphanumeric());
+        let good = ["ok", "success", "successful", "successfully", "succeeded", "imported", "done"];
+        let bad = ["not", "no", "error", "errors", "failed", "failure", "unsuccessful"];
+        let has = |wanted: &[&str], word: &str| wanted.contains(&word);
+        words.clone().any(|word| has(&good, word)) && !words.any(|word| has(&bad, word))
+    };
+    let message_is_good = body.get("message").and_then(Value::as_str).is_some_and(is_good);
+    ["error", "errors", "errorMessage"].into_iter().any(says) || (says("message") && !message_is_good)
 }
 
 pub(super) fn header(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
@@ -218,6 +245,32 @@ mod tests {
         for body in [&b""[..], b"[]", b"null", b"\"ok\"", b"<html></html>", b"{\"a\":"] {
             let verdict = Reply::of_success(200, body).verdict;
             assert!(matches!(verdict, Verdict::Transient { .. }), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_success_that_speaks_of_an_error_is_none() {
+        for body in [
+            r#"{"message":"error","code":"bad"}"#,
+            r#"{"message":"Invalid request.","code":null}"#,
+            r#"{"error":"boom"}"#,
+            r#"{"error":{"code":1}}"#,
+            r#"{"errors":[{"email":"x"}]}"#,
+            r#"{"errorMessage":"no"}"#,
+            r#"{"message":"not imported"}"#,
+        ] {
+            let verdict = Reply::of_success(200, body.as_bytes()).verdict;
+            let Verdict::Transient { reason, .. } = verdict else { panic!("{body}: {verdict:?}") };
+            assert!(reason.starts_with("200 that speaks of an error"), "{reason}");
+        }
+        for body in [
+            "{}",
+            r#"{"message":null,"error":null,"errors":[]}"#,
+            r#"{"message":"OK"}"#,
+            r#"{"skipped":[],"imported_count":3}"#,
+            r#"{"user":{"name":"Ira","error":"x"}}"#,
+        ] {
+            assert_eq!(Reply::of_success(200, body.as_bytes()).verdict, Verdict::Accepted, "{body}");
         }
     }
 
