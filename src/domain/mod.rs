@@ -8,6 +8,7 @@ pub mod email;
 pub mod event;
 pub mod guest;
 pub mod outcome;
+pub mod refusal;
 pub mod retry;
 pub mod state;
 pub mod tag;

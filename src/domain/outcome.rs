@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use super::code::Code;
+use super::refusal::{AfterRefusal, Evidence, after_refusal};
 use super::retry::RetryPolicy;
-use super::verdict::{AfterRefusal, Cause, Evidence, Verdict, after_refusal};
+use super::verdict::{Cause, Verdict};
 use crate::clock::Time;
 
 /// What becomes of a batch.
@@ -106,7 +107,7 @@ pub struct Facts<'a> {
     pub attempts: u32,
     /// Passing faults of the account in a row, before this one.
     pub faults: u32,
-    /// What became of the run's other requests with these tags.
+    /// What became of the run's other requests.
     pub evidence: Evidence,
     /// How passing faults are retried.
     pub retry: RetryPolicy,
@@ -198,7 +199,8 @@ fn refused(message: &str, facts: &Facts<'_>) -> Decision {
         }
         AfterRefusal::RejectOnly { probe } => Decision::only(reject_all(facts, message, probe)),
         AfterRefusal::Halve => Decision::only(Outcome::Split),
-        AfterRefusal::Halt => halt(Cause::Unknown, message.to_owned(), facts),
+        AfterRefusal::Halt(why) => halt(Cause::Unknown, format!("{message}; {why}"), facts),
+        AfterRefusal::Wait => Decision::free_retry(facts.now),
     }
 }
 
@@ -214,6 +216,7 @@ fn halt(cause: Cause, reason: String, facts: &Facts<'_>) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::refusal::Tally;
 
     const ROWS: [&str; 2] = ["ana@example.org", "bo@example.org"];
 
@@ -312,8 +315,13 @@ mod tests {
     fn a_refusal_that_is_not_about_rows_halts_and_blames_no_row() {
         let decision = decide(&Verdict::Halted { cause: Cause::Plan, reason: "403".into() }, &facts(0));
         assert_eq!(decision.halt, Some((Cause::Plan, "403".into())));
-        let suspicious = Facts { evidence: Evidence { delivered: 0, refused_alone: 3 }, ..facts(0) };
-        let decision = decide(&Verdict::Refused { message: "no".into() }, &suspicious);
-        assert_eq!(decision.halt, Some((Cause::Unknown, "no".into())));
+        let none = Tally { accepted: false, refused_alone: 16 };
+        let suspicious = Evidence { same_tags: none, in_run: none, ..Evidence::default() };
+        let after =
+            |evidence| decide(&Verdict::Refused { message: "no".into() }, &Facts { evidence, ..facts(0) });
+        let said = "no; 16 rows refused one by one, none accepted with these tags";
+        assert_eq!(after(suspicious).halt, Some((Cause::Unknown, said.into())));
+        let late = Evidence { is_halted: true, ..suspicious };
+        assert_eq!(after(late), Decision::free_retry(facts(0).now), "rows of a halted run wait");
     }
 }

@@ -80,7 +80,9 @@ impl Cause {
             }
             Self::Route => "check `luma.base_url` and `luma.dialect`: this server does not know the route",
             Self::Tags => "check the tag ids in `[tags]` and in the rows: Luma refuses them",
-            Self::Unknown => "Luma refuses every row alike, so the rows are not to blame: see its answer",
+            Self::Unknown => {
+                "see Luma's answer; once the run is retried, rows that are still refused are rejected one by one"
+            }
         }
     }
 }
@@ -142,98 +144,6 @@ fn speaks_of_tags(message: &str) -> bool {
         && message.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric() && c != '_').any(is_tag)
 }
 
-/// What has become of the requests of one run that carried one tag set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
-    /// Requests that were accepted.
-    pub delivered: u64,
-    /// Rows that were refused when they stood alone, since the last acceptance.
-    pub refused_alone: u64,
-}
-
-impl Evidence {
-    /// So many rows refused alone, one after the other, make the rows an unlikely cause: few where
-    /// nothing was ever accepted, more where something was.
-    const fn is_suspicious(self, more: u64) -> bool {
-        self.refused_alone + more >= if self.delivered == 0 { 3 } else { 8 }
-    }
-}
-
-/// What follows from a refusal that is not known to be about something else than rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AfterRefusal {
-    /// Take these rows out, by their places, and send the rest again.
-    RejectNamed(Vec<usize>),
-    /// The row stands alone: it is guilty.
-    RejectOnly {
-        /// Whether the largest other batch should go next, to tell bad rows from a bad request.
-        probe: bool,
-    },
-    /// Halve, and try both halves.
-    Halve,
-    /// Rows are not the cause.
-    Halt,
-}
-
-/// Decides what a refusal of these addresses means, given what became of the run's other requests.
-#[must_use]
-pub fn after_refusal(message: &str, addresses: &[&str], evidence: Evidence) -> AfterRefusal {
-    let named = named_rows(message, addresses);
-    if !named.is_empty() && named.len() < addresses.len() {
-        AfterRefusal::RejectNamed(named)
-    } else if addresses.len() <= 1 {
-        AfterRefusal::RejectOnly { probe: evidence.is_suspicious(1) }
-    } else if evidence.is_suspicious(0) {
-        AfterRefusal::Halt
-    } else {
-        AfterRefusal::Halve
-    }
-}
-
-/// The rows a message names: by address, or by place as in `emails[3]` or `contacts.3.email`.
-fn named_rows(message: &str, addresses: &[&str]) -> Vec<usize> {
-    let lower = message.to_lowercase();
-    let names_address = lower.contains('@');
-    let places = named_places(&lower);
-    addresses
-        .iter()
-        .enumerate()
-        .filter(|(place, address)| {
-            places.contains(place) || (names_address && names_word(&lower, &address.to_lowercase()))
-        })
-        .map(|(place, _)| place)
-        .collect()
-}
-
-/// Whether `word` stands in `text` as a whole address, not as the tail or head of a longer one.
-fn names_word(text: &str, word: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || "@._%+-".contains(c);
-    text.match_indices(word).any(|(start, found)| {
-        let before = text[..start].chars().next_back();
-        let mut after = text[start + found.len()..].chars();
-        let next = after.next();
-        // A full stop may end the sentence instead of going on with the address.
-        let goes_on = match next {
-            Some('.') => after.next().is_some_and(char::is_alphanumeric),
-            Some(c) => is_part(c),
-            None => false,
-        };
-        !before.is_some_and(is_part) && !goes_on
-    })
-}
-
-fn named_places(lower: &str) -> Vec<usize> {
-    let starts = ["emails[", "emails.", "contacts[", "contacts.", "infos[", "infos."];
-    starts
-        .iter()
-        .flat_map(|start| lower.match_indices(start).map(|(at, found)| &lower[at + found.len()..]))
-        .filter_map(|rest| {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            rest[..digits].parse().ok()
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,34 +174,5 @@ mod tests {
         assert_eq!(of(400, "Please provide an API key."), "halted");
         assert_eq!(of(400, "tag@example.org is not valid"), "refused");
         assert_eq!(of(400, "the stage is not set"), "refused");
-    }
-
-    #[test]
-    fn named_rows_are_taken_out_and_others_halved() {
-        let rows = ["ana@example.org", "bo@example.org", "cleo@example.org"];
-        let none = Evidence::default();
-        let named = |message| after_refusal(message, &rows, none);
-        assert_eq!(named("Bo@Example.org is invalid."), AfterRefusal::RejectNamed(vec![1]));
-        assert_eq!(named("bad: bo@example.org."), AfterRefusal::RejectNamed(vec![1]));
-        assert_eq!(named("emails[2]: Invalid email"), AfterRefusal::RejectNamed(vec![2]));
-        assert_eq!(named("contacts.0.email: Invalid"), AfterRefusal::RejectNamed(vec![0]));
-        assert_eq!(named("Invalid request."), AfterRefusal::Halve);
-        assert_eq!(named("jimbo@example.org is invalid"), AfterRefusal::Halve);
-        assert_eq!(named("bo@example.org.uk is invalid"), AfterRefusal::Halve);
-        assert_eq!(after_refusal("no", &rows[..1], none), AfterRefusal::RejectOnly { probe: false });
-    }
-
-    #[test]
-    fn refusals_of_everything_halt_and_refusals_of_some_rows_do_not() {
-        let rows = ["ana@example.org", "bo@example.org"];
-        let after = |delivered, refused_alone, rows: &[&str]| {
-            after_refusal("no", rows, Evidence { delivered, refused_alone })
-        };
-        assert_eq!(after(0, 2, &rows[..1]), AfterRefusal::RejectOnly { probe: true });
-        assert_eq!(after(0, 3, &rows), AfterRefusal::Halt);
-        assert_eq!(after(1, 3, &rows), AfterRefusal::Halve);
-        assert_eq!(after(1, 8, &rows), AfterRefusal::Halt);
-        assert_eq!(after(1, 7, &rows[..1]), AfterRefusal::RejectOnly { probe: true });
-        assert_eq!(after(1, 6, &rows[..1]), AfterRefusal::RejectOnly { probe: false });
     }
 }

@@ -10,7 +10,7 @@ use crate::luma::{Identity, Reply, USER_ROUTE};
 use crate::store::{Claims, Scope};
 
 /// What holds everybody up may end sooner than it said: a clock is put right, a block of ours is lifted.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Asks Luma whom the key belongs to and holds it against what the ledger rests on. Passing
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Sleeps until `until`, but no longer than `longest`, or fails with `Stopped`.
-    async fn pause(
+    pub(super) async fn pause(
         &self,
         until: Time,
         longest: Duration,

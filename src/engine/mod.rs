@@ -5,6 +5,7 @@
 
 mod ahead;
 mod archive;
+mod control;
 mod diff;
 mod drain;
 mod error;
@@ -186,6 +187,7 @@ pub struct Engine {
     worker_id: i64,
     /// Events that are due and wait for a place in the window: members leave them theirs.
     events_left: Arc<AtomicU32>,
+    proved: Arc<tokio::sync::Mutex<control::Proved>>,
     rng: Arc<std::sync::Mutex<fastrand::Rng>>,
 }
 
@@ -209,6 +211,7 @@ impl Engine {
             progress: Arc::default(),
             worker_id,
             events_left: Arc::default(),
+            proved: Arc::default(),
             rng: Arc::new(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))),
         })
     }

@@ -8,7 +8,8 @@ use super::{Engine, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::batch::{BODY_FRAME, address_bytes};
 use crate::domain::outcome::{Block, BlockCause, Decision, Facts, Outcome, decide};
-use crate::domain::verdict::{Cause, Evidence, Verdict};
+use crate::domain::refusal::Evidence;
+use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::Reply;
 use crate::store::{ClaimedBatch, Settlement, StoreError};
 
@@ -35,12 +36,17 @@ impl Engine {
                 Reply { status: None, verdict: Verdict::Interrupted, body: serde_json::Value::Null }
             }
         };
-        let evidence = match reply.verdict {
-            Verdict::Refused { .. } => match self.store.evidence(batch.run_id, batch.tag_set_id).await {
-                Ok(evidence) => evidence,
+        let judged = match &reply.verdict {
+            Verdict::Refused { message } => match self.evidence(&batch, message, &addresses, stop).await {
+                Ok(judged) => judged,
                 Err(error) => return undecided(batch, &reply, &error, self.clock.now()),
             },
-            _ => Evidence::default(),
+            _ => Ok(Evidence::default()),
+        };
+        // Where the control met something else than yes or no, that is what is true of everybody.
+        let (evidence, verdict) = match &judged {
+            Ok(evidence) => (*evidence, &reply.verdict),
+            Err(control) => (Evidence::default(), &control.verdict),
         };
         let facts = Facts {
             addresses: &addresses,
@@ -53,7 +59,7 @@ impl Engine {
             jitter: self.chance(),
             now: self.clock.now(),
         };
-        let decision = decide(&reply.verdict, &facts);
+        let decision = decide(verdict, &facts);
         let decision = self.wait_out(decision);
         self.tell(&batch, &reply, &decision);
         Settlement {
@@ -64,7 +70,7 @@ impl Engine {
             detail: reply.verdict.detail().map(str::to_owned),
             block: decision.block,
             max_body: decision.max_body,
-            halt: decision.halt.map(|(cause, reason)| format!("{reason} ({})", cause.hint())),
+            halt: decision.halt.map(|(cause, reason)| (cause, format!("{reason} ({})", cause.hint()))),
         }
     }
 

@@ -10,6 +10,7 @@ mod claims;
 mod deliver;
 mod error;
 mod events;
+mod evidence;
 mod files;
 mod ledger;
 mod open;

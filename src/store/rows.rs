@@ -85,6 +85,10 @@ pub struct Intake<'a> {
 pub(super) const BULK_PRIORITY: i64 = 1_000;
 /// Rows of the queue, which come one by one.
 pub(super) const LIVE_PRIORITY: i64 = 500;
+/// Added to what a run was halted by for a known cause.
+pub(super) const HALTED_PRIORITY: i64 = 100_000;
+/// Added to what a run was halted by for refusals that say nothing.
+pub(super) const DOUBTED_PRIORITY: i64 = 1_000_000;
 
 /// Rows a statement, largest first: whatever the number, few statements and few shapes.
 const SHAPES: [usize; 4] = [1_000, 100, 10, 1];

@@ -6,12 +6,12 @@
 use super::accounts::block;
 use super::claims::claim_due;
 use super::deliver::{Delivered, deliver};
-use super::steps::{count_faults, end_claim, fail, halt, learn_size, probe, regroup, reject};
-use super::{Claim, ClaimedBatch, Claims, Result, Store, read, write_tx};
+use super::steps::{count_faults, end_claim, fail, halt, learn_size, probe, put_back, regroup, reject};
+use super::{Claim, ClaimedBatch, Claims, Result, Store, write_tx};
 use crate::clock::{Clock, Time};
 use crate::domain::code::Code;
 use crate::domain::outcome::{Block, Outcome};
-use crate::domain::verdict::Evidence;
+use crate::domain::verdict::Cause;
 
 /// Settles one batch on the open transaction; what was delivered is settled by then.
 macro_rules! settle {
@@ -25,6 +25,10 @@ macro_rules! settle {
                 reject!($tx, batch, places, reason, now);
                 if *probe {
                     probe!($tx, batch);
+                }
+                // Judged before the run was halted, written after it.
+                if batch.recipients.len() == 1 {
+                    put_back!($tx, batch, now);
                 }
             }
             Outcome::Delivered | Outcome::Again { .. } | Outcome::Split => {}
@@ -42,8 +46,8 @@ macro_rules! settle {
         if let Some(bytes) = settlement.max_body {
             learn_size!($tx, &batch.account, bytes, now);
         }
-        if let Some(why) = &settlement.halt {
-            halt!($tx, batch, why, now);
+        if let Some((cause, why)) = &settlement.halt {
+            halt!($tx, batch, *cause, why, now);
         }
     }};
 }
@@ -66,7 +70,7 @@ pub struct Settlement {
     /// Bytes of the largest body worth trying from now on.
     pub max_body: Option<usize>,
     /// The run stops, for this reason. Rows refused alone are pending again: they were not to blame.
-    pub halt: Option<String>,
+    pub halt: Option<(Cause, String)>,
 }
 
 impl Store {
@@ -94,25 +98,6 @@ impl Store {
             }
         });
         Ok(claim)
-    }
-
-    /// What became of the run's requests that carried this tag set.
-    pub async fn evidence(&self, run_id: i64, tag_set_id: i64) -> Result<Evidence> {
-        let (delivered, refused_alone): (i64, i64) = read!(self, db => {
-            sqlx::query_as(
-                "select (select count(*) from batches
-                          where run_id = $1 and tag_set_id = $2 and state = 'delivered'),
-                        (select count(*) from batches
-                          where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1
-                            and settled_at > (select coalesce(max(settled_at), '') from batches
-                                               where run_id = $1 and tag_set_id = $2 and state = 'delivered'))",
-            )
-            .bind(run_id)
-            .bind(tag_set_id)
-            .fetch_one(db)
-            .await?
-        });
-        Ok(Evidence { delivered: delivered.unsigned_abs(), refused_alone: refused_alone.unsigned_abs() })
     }
 }
 

@@ -155,7 +155,7 @@ macro_rules! regroup {
         .bind(&$batch.account)
         .bind($batch.run_id)
         .bind($batch.tag_set_id)
-        .bind(($batch.priority - 1).max(1))
+        .bind($batch.priority - 1)
         .bind($crate::store::int($places.len()))
         .bind($crate::store::int(bytes))
         .bind($now)
@@ -213,9 +213,40 @@ macro_rules! learn_size {
     };
 }
 
-/// The run stops. Rows refused alone are pending again: they were not to blame.
+/// In a run that was halted, rows refused alone since the last acceptance with their tags are pending
+/// again: nothing proves that they are to blame.
+macro_rules! put_back {
+    ($tx:ident, $batch:expr, $now:expr) => {{
+        sqlx::query(
+            "update member_queue
+                set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
+              where state = 'rejected' and batch_id in
+                    (select b.id from batches b
+                      where b.run_id = $1 and b.state = 'rejected' and b.row_count = 1
+                        and exists (select 1 from runs where id = $1 and status = 'failed')
+                        and not exists (select 1 from batches d
+                                         where d.run_id = $1 and d.tag_set_id = b.tag_set_id
+                                           and d.state = 'delivered' and d.settled_at >= b.settled_at))",
+        )
+        .bind($batch.run_id)
+        .execute(&mut *$tx)
+        .await?;
+        sqlx::query(
+            "update batches set state = 'pending', settled_at = null, attempts = 0, due_at = $2
+              where run_id = $1 and state = 'rejected' and row_count = 1 and exists
+                    (select 1 from member_queue q where q.batch_id = batches.id and q.state = 'pending')",
+        )
+        .bind($batch.run_id)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?;
+    }};
+}
+
+/// The run stops. When it goes on, others come before those it was halted by; where it was halted by
+/// refusals that say nothing, that they come last also says that a person insists.
 macro_rules! halt {
-    ($tx:ident, $batch:expr, $why:expr, $now:expr) => {{
+    ($tx:ident, $batch:expr, $cause:expr, $why:expr, $now:expr) => {{
         sqlx::query(
             "update runs set status = 'failed', reason = $2, finished_at = $3
               where id = $1 and status = 'running'",
@@ -225,40 +256,20 @@ macro_rules! halt {
         .bind($now)
         .execute(&mut *$tx)
         .await?;
+        $crate::store::steps::put_back!($tx, $batch, $now);
         sqlx::query(
-            "update member_queue
-                set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
-              where state = 'rejected' and batch_id in
-                    (select id from batches where run_id = $1 and tag_set_id = $2
-                        and state = 'rejected' and row_count = 1
-                        and settled_at > (select coalesce(max(settled_at), '') from batches
-                                           where run_id = $1 and tag_set_id = $2 and state = 'delivered'))",
+            "update batches set priority = priority + $3
+              where run_id = $1 and tag_set_id = $2 and state = 'pending' and priority < $3",
         )
         .bind($batch.run_id)
         .bind($batch.tag_set_id)
-        .execute(&mut *$tx)
-        .await?;
-        sqlx::query(
-            "update batches set state = 'pending', settled_at = null, attempts = 0, due_at = $3
-              where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1
-                and settled_at > (select coalesce(max(settled_at), '') from batches
-                                   where run_id = $1 and tag_set_id = $2 and state = 'delivered')",
-        )
-        .bind($batch.run_id)
-        .bind($batch.tag_set_id)
-        .bind($now)
-        .execute(&mut *$tx)
-        .await?;
-        // When the run goes on, others come before those it was halted by.
-        sqlx::query(
-            "update batches set priority = priority + 100000
-              where run_id = $1 and tag_set_id = $2 and state = 'pending' and priority < 100000",
-        )
-        .bind($batch.run_id)
-        .bind($batch.tag_set_id)
+        .bind(match $cause {
+            $crate::domain::verdict::Cause::Unknown => $crate::store::rows::DOUBTED_PRIORITY,
+            _ => $crate::store::rows::HALTED_PRIORITY,
+        })
         .execute(&mut *$tx)
         .await?;
     }};
 }
 
-pub(super) use {count_faults, end_claim, fail, halt, learn_size, probe, regroup, reject, shrink};
+pub(super) use {count_faults, end_claim, fail, halt, learn_size, probe, put_back, regroup, reject, shrink};

@@ -275,6 +275,75 @@ fn a_list_of_only_bad_addresses_does_not_look_delivered() {
     assert_eq!(bench.luma.members().len(), 0);
 }
 
+/// A fault for each of these people, and them.
+fn refusing(bad: impl Iterator<Item = u64>) -> (String, u64) {
+    let faults: Vec<String> = bad.map(|at| format!("reject=p{at:06}@example.org")).collect();
+    (faults.join(","), faults.len() as u64)
+}
+
+#[test]
+fn a_list_mostly_of_bad_addresses_delivers_each_of_its_good_ones() {
+    for (rows, every, max_rows) in [(20, 3, 500), (40, 4, 500), (80, 5, 500), (80, 5, 10)] {
+        let (faults, bad) = refusing((0..rows).filter(|at| at % every != 0));
+        let (bench, people) =
+            (Bench::new(&faults, &format!("batch.max_rows = {max_rows}")), People::clean(rows, Some("vip")));
+        bench.scratch.write("list.csv", &people.csv);
+        let ended = bench.sync(["list.csv"]).run().with_code(4);
+        let report = ended.report();
+        let counts = (report.rows("rejected"), report.rows("delivered"), report.rows("pending"));
+        assert_eq!(counts, (bad, rows - bad, 0), "{ended}");
+        no_false_delivery(&bench, &ended);
+        // What is sent twice are the controls: one row each, at most one for each few refused alone.
+        let repeats = bench.luma.snapshot().repeats;
+        assert!(repeats <= bad / 8 + 1, "{repeats} rows sent twice\n{ended}");
+    }
+}
+
+#[test]
+fn a_list_wholly_of_bad_addresses_is_halted_once_and_a_retry_rejects_each() {
+    let (faults, bad) = refusing(0..12);
+    let (bench, people) = (Bench::new(&faults, ""), People::clean(12, None));
+    bench.scratch.write("list.csv", &people.csv);
+    let report = bench.sync(["list.csv"]).run().with_code(4).report();
+    assert_eq!(report.rows("rejected"), bad, "too few to tell: each is refused alone");
+
+    let (faults, bad) = refusing(0..40);
+    let (bench, people) = (Bench::new(&faults, ""), People::clean(40, None));
+    bench.scratch.write("list.csv", &people.csv);
+    let ended = bench.sync(["list.csv"]).run().with_code(1);
+    let report = ended.report();
+    assert!(
+        report.text("reason").contains("16 rows refused one by one, none accepted with these tags"),
+        "{ended}"
+    );
+    assert_eq!((report.rows("pending"), report.rows("rejected")), (40, 0), "nobody is blamed yet\n{ended}");
+    let run = report.number("run").to_string();
+    bench.lumasync(["retry", "--run", &run]).run().with_code(0);
+    let ended = bench.sync([]).run().with_code(4);
+    assert_eq!((ended.report().rows("rejected"), ended.report().rows("pending")), (bad, 0), "{ended}");
+}
+
+#[test]
+fn what_breaks_half_way_without_a_word_is_told_from_bad_rows_by_one_request() {
+    let extra = "batch.max_rows = 10\nluma.max_in_flight = 1";
+    let (bench, people) = (Bench::new("400@6+", extra), People::clean(200, Some("vip")));
+    bench.scratch.write("list.csv", &people.csv);
+    let ended = bench.sync(["list.csv"]).run().with_code(1);
+    let report = ended.report();
+    let counts = (report.rows("delivered"), report.rows("pending"), report.rows("rejected"));
+    assert_eq!(counts, (50, 150, 0), "{ended}");
+    assert!(report.text("reason").contains("accepted earlier in this run is refused now"), "{ended}");
+    let requests = bench.luma.snapshot().requests;
+    assert!(requests <= 1 + 5 + 2 * 8 + 4 + 1, "{requests} requests\n{ended}");
+
+    let mended = Luma::start(Options { limit: None, ..Options::default() });
+    bench.point_to(&mended, extra);
+    bench.lumasync(["retry"]).run().with_code(0);
+    bench.lumasync(["retry", "--run", "1"]).run().with_code(0);
+    let ended = bench.sync([]).run().with_code(0);
+    assert_eq!(mended.members().len(), 150, "{ended}");
+}
+
 #[test]
 fn bodies_that_are_too_large_are_halved_and_the_ceiling_is_remembered() {
     let (bench, people) = (Bench::new("max-rows=100", ""), People::clean(5_000, None));

@@ -3,6 +3,7 @@
 use lumasync::domain::code::Code;
 use lumasync::domain::outcome::Outcome;
 use lumasync::domain::state::Kind;
+use lumasync::domain::verdict::Cause;
 use lumasync::store::{Claim, ClaimedBatch, Settlement, StoreError};
 
 use super::fixture::{FREE, Fixture, LEASE, claims, delivered, faulted, identity, people, refs, settlement};
@@ -25,7 +26,7 @@ fn outcomes(batch: &ClaimedBatch, db: &Fixture) -> Vec<Settlement> {
     let some = Outcome::Rejected { places: vec![0], reason: reason.clone(), probe: true };
     let all = Outcome::Rejected { places: vec![0, 1, 2], reason, probe: false };
     let halted = Settlement {
-        halt: Some("the key".to_owned()),
+        halt: Some((Cause::Key, "the key".to_owned())),
         max_body: Some(5_000),
         ..settlement(batch, Outcome::Again { due_at: now, costs_attempt: false }, Some("halted"))
     };
