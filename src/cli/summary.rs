@@ -42,7 +42,8 @@ impl Summary {
         let Some(run) = store.run(run_id).await? else { return Ok(None) };
         // What has ended is counted row by row: what the batches say may no longer be there.
         let has_ended = run.finished_at.is_some();
-        let counts = if has_ended { store.count_rows(&run).await? } else { store.run_counts(&run).await? };
+        let is_over = has_ended && !store.has_work(run_id).await?;
+        let counts = if is_over { store.count_rows(&run).await? } else { store.run_counts(&run).await? };
         let requests = store.run_requests(run_id).await?;
         let causes = store.causes(run_id).await?;
         let twins = first_duplicates(store, run_id, TWINS).await?;

@@ -1,3 +1,5 @@
+//! The rule held against a simulated Luma: every pattern of rows ends, and in as few requests as is promised.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -185,7 +187,7 @@ impl<'a> Sim<'a> {
             let (halting, others): (Vec<_>, Vec<_>) =
                 judged.into_iter().partition(|(_, after)| matches!(after, Some(AfterRefusal::Halt(_))));
             for (batch, after) in others.into_iter().chain(halting) {
-                self.settle(batch, after);
+                self.settle(batch, after.as_ref());
             }
         }
     }
@@ -202,7 +204,7 @@ impl<'a> Sim<'a> {
         Some(after_refusal("no", &names, evidence))
     }
 
-    fn settle(&mut self, batch: SimBatch, after: Option<AfterRefusal>) {
+    fn settle(&mut self, batch: SimBatch, after: Option<&AfterRefusal>) {
         let tags = batch.tags;
         match after {
             None => {
@@ -222,7 +224,7 @@ impl<'a> Sim<'a> {
                 self.rejected.extend(&batch.rows);
                 self.events.push(SimEvent::RefusedAlone(batch.rows[0], tags));
                 let others = self.waiting.iter_mut().filter(|other| other.tags == tags);
-                if let Some(largest) = others.max_by_key(|other| other.rows.len()).filter(|_| probe) {
+                if let Some(largest) = others.max_by_key(|other| other.rows.len()).filter(|_| *probe) {
                     largest.priority = 0;
                 }
             }
