@@ -27,6 +27,8 @@ pub enum Code {
     AccountUnknown,
     /// The guest declined or never answered: `approval_status` is not one that `folder.guests` takes.
     GuestExcluded,
+    /// `approval_status` is none that Luma writes, so nobody knows whether the guest agreed.
+    StatusUnknown,
     /// The event has no name.
     NameMissing,
     /// `start_at` is no moment, or one that does not exist or exists twice in its zone.
@@ -55,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the documented table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::EmailMissing,
         Self::EmailInvalid,
         Self::TagUnknown,
@@ -65,6 +67,7 @@ impl Code {
         Self::CellTooLong,
         Self::AccountUnknown,
         Self::GuestExcluded,
+        Self::StatusUnknown,
         Self::NameMissing,
         Self::StartInvalid,
         Self::StartInPast,
@@ -92,6 +95,7 @@ impl Code {
             Self::CellTooLong => "cell_too_long",
             Self::AccountUnknown => "account_unknown",
             Self::GuestExcluded => "guest_excluded",
+            Self::StatusUnknown => "status_unknown",
             Self::NameMissing => "name_missing",
             Self::StartInvalid => "start_invalid",
             Self::StartInPast => "start_in_past",
@@ -121,6 +125,7 @@ impl Code {
             | Self::EncodingInvalid
             | Self::CellTooLong
             | Self::AccountUnknown
+            | Self::StatusUnknown
             | Self::NameMissing
             | Self::StartInvalid
             | Self::StartInPast

@@ -2,6 +2,8 @@
 //!
 //! Who declined, or was asked and never answered, has not agreed to any mail.
 
+use super::code::Code;
+
 /// Which guests are taken from a list that has a column `approval_status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guests {
@@ -17,19 +19,31 @@ pub enum Guests {
 /// What Luma writes for guests who signed up themselves.
 const REGISTERED: [&str; 4] = ["approved", "session", "pending_approval", "waitlist"];
 
+/// What it writes for those who did not.
+const OTHERS: [&str; 2] = ["invited", "declined"];
+
 impl Guests {
-    /// Whether a guest of this status is taken. A row without one says nothing against it; a status that
-    /// nobody knows is no agreement.
+    /// Why a guest of this status is not taken, if so. A row without one says nothing against it; one that
+    /// Luma does not write is a mistake in the list, and no agreement.
     #[must_use]
-    pub fn take(self, status: &str) -> bool {
+    pub fn refuse(self, status: &str) -> Option<(Code, String)> {
         let status = status.trim();
         let is = |known: &str| status.eq_ignore_ascii_case(known);
-        status.is_empty()
-            || match self {
-                Self::Registered => REGISTERED.into_iter().any(is),
-                Self::Approved => is("approved"),
-                Self::All => true,
-            }
+        let is_taken = match self {
+            Self::Registered => REGISTERED.into_iter().any(is),
+            Self::Approved => is("approved"),
+            Self::All => true,
+        };
+        if status.is_empty() || is_taken {
+            return None;
+        }
+        let said: String = status.chars().take(40).collect();
+        if REGISTERED.into_iter().chain(OTHERS).any(is) {
+            return Some((Code::GuestExcluded, format!("says `{said}`; `folder.guests` says who is taken")));
+        }
+        let said =
+            format!("says `{said}`, which Luma does not write; `folder.guests = \"all\"` takes everybody");
+        Some((Code::StatusUnknown, said))
     }
 }
 
@@ -39,20 +53,22 @@ mod tests {
 
     #[test]
     fn who_declined_or_never_answered_is_left_out_unless_everybody_is_asked_for() {
+        let (out, odd) = (Some(Code::GuestExcluded), Some(Code::StatusUnknown));
         for (status, registered, approved) in [
-            ("approved", true, true),
-            (" Approved ", true, true),
-            ("", true, true),
-            ("waitlist", true, false),
-            ("pending_approval", true, false),
-            ("session", true, false),
-            ("invited", false, false),
-            ("declined", false, false),
-            ("never heard of", false, false),
+            ("approved", None, None),
+            (" Approved ", None, None),
+            ("", None, None),
+            ("waitlist", None, out),
+            ("pending_approval", None, out),
+            ("session", None, out),
+            ("invited", out, out),
+            ("declined", out, out),
+            ("Confirmed", odd, odd),
         ] {
-            assert_eq!(Guests::Registered.take(status), registered, "{status}");
-            assert_eq!(Guests::Approved.take(status), approved, "{status}");
-            assert!(Guests::All.take(status), "{status}");
+            let code = |guests: Guests| guests.refuse(status).map(|(code, _)| code);
+            assert_eq!(code(Guests::Registered), registered, "{status}");
+            assert_eq!(code(Guests::Approved), approved, "{status}");
+            assert_eq!(code(Guests::All), None, "{status}");
         }
     }
 }

@@ -64,12 +64,10 @@ fn member<'o>(
 ) -> Result<MemberRow<'o>, Trouble> {
     let max_cell = options.max_cell;
     // Who declined is left alone, however well the row is written.
-    if let Some((field, status)) =
-        text(object, STATUS, max_cell)?.filter(|(_, status)| !options.guests.take(status.trim()))
+    if let Some((field, status)) = text(object, STATUS, max_cell)?
+        && let Some((code, said)) = options.guests.refuse(status)
     {
-        let status: String = status.trim().chars().take(40).collect();
-        let said = format!("`{field}` says `{status}`; `folder.guests` says who is taken");
-        return Err((Code::GuestExcluded, said, Some(field.to_owned())));
+        return Err((code, format!("`{field}` {said}"), Some(field.to_owned())));
     }
     let email = text(object, EMAIL, max_cell)?;
     let Some((field, email)) = email.filter(|(_, email)| !email.trim().is_empty()) else {

@@ -71,7 +71,8 @@ pub(crate) struct Mapping {
     pub(crate) name: Option<usize>,
     pub(crate) first: Option<usize>,
     pub(crate) last: Option<usize>,
-    pub(crate) tags: Option<usize>,
+    /// Whatever column is called so: what they hold counts together.
+    pub(crate) tags: Vec<usize>,
     pub(crate) status: Option<usize>,
 }
 
@@ -82,11 +83,13 @@ impl Mapping {
         match find_email(&heading.header, &mut heading.notes)? {
             Some(email) => {
                 let find = |names| find(&heading.header, names);
-                let (name, tags) = (find(NAME), find(TAGS));
+                let (name, tags) = (find(NAME), find_all(&heading.header, TAGS));
                 let (first, last, status) = (find(FIRST), find(LAST), find(STATUS));
-                let read = [Some(email), name, first, last, tags, status];
+                let others = [Some(email), name, first, last, status];
+                let read: Vec<Option<usize>> =
+                    others.into_iter().chain(tags.iter().copied().map(Some)).collect();
                 heading.notes.extend(unread(&heading.header, &read));
-                if tags.is_none() {
+                if tags.is_empty() {
                     heading.warnings = like_tags(&heading.header, &read);
                 }
                 Ok(Self { heading, email, name, first, last, tags, status })
@@ -123,6 +126,11 @@ impl Mapping {
 fn find(header: &[String], names: &[&str]) -> Option<usize> {
     let exact = header.iter().position(|cell| Some(&cell.trim()) == names.first());
     exact.or_else(|| names.iter().find_map(|name| header.iter().position(|cell| plain(cell) == *name)))
+}
+
+/// Every column that is called by one of `names`.
+fn find_all(header: &[String], names: &[&str]) -> Vec<usize> {
+    (0..header.len()).filter(|at| names.contains(&plain(&header[*at]).as_str())).collect()
 }
 
 fn find_email(header: &[String], notes: &mut Vec<String>) -> Result<Option<usize>, Fault> {
@@ -233,7 +241,7 @@ mod tests {
         let mapping = map(&["Full Name,First name,last_name,Email,Tag"]).expect("mapped");
         assert_eq!(
             (mapping.name, mapping.first, mapping.last, mapping.tags),
-            (Some(0), Some(1), Some(2), Some(4))
+            (Some(0), Some(1), Some(2), vec![4])
         );
         assert!(!mapping.heading.ours && !mapping.heading.headerless && mapping.heading.notes.is_empty());
     }
@@ -264,7 +272,7 @@ mod tests {
     fn a_column_that_may_hold_tags_is_asked_about_where_none_is_called_so() {
         for name in ["Labels", "Groups", "Segment", "Group Membership", "tasg", "Étiquettes"] {
             let mapping = map(&[&format!("email,{name}")]).expect("mapped");
-            assert_eq!((mapping.tags, mapping.heading.warnings.len()), (None, 1), "{name}");
+            assert_eq!((mapping.tags, mapping.heading.warnings.len()), (vec![], 1), "{name}");
             assert!(
                 mapping.heading.warnings[0].contains(&format!("column 2 (`{name}`): did you mean `tags`?"))
             );
@@ -290,7 +298,7 @@ mod tests {
     fn lumas_exports_are_read_by_name_and_a_question_never_wins() {
         let guests = "api_id,name,first_name,last_name,email,phone_number,created_at,Email,Your name?";
         let mapping = map(&[guests]).expect("mapped");
-        assert_eq!((mapping.email, mapping.name, mapping.tags), (4, Some(1), None));
+        assert_eq!((mapping.email, mapping.name, mapping.tags), (4, Some(1), vec![]));
         let notes = mapping.heading.notes.join("; ");
         assert!(
             notes.contains("not read: `api_id`, `phone_number`, `created_at`, `Email`, `Your name?`"),

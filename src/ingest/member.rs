@@ -198,12 +198,10 @@ impl<'p> Parser<'p> {
         let Some(column) = self.mapping.status else { return Ok(()) };
         let status = self.cells.text(record, column);
         let status = self.guarded(&status).trim();
-        if self.guests.take(status) {
-            return Ok(());
+        match self.guests.refuse(status) {
+            None => Ok(()),
+            Some((code, said)) => Err(self.trouble(code, column, &said)),
         }
-        let status: String = status.chars().take(40).collect();
-        let said = format!("says `{status}`; `folder.guests` says who is taken");
-        Err(self.trouble(Code::GuestExcluded, column, &said))
     }
 
     fn address<'r>(&self, record: &'r str) -> Result<Address<'r>, Trouble> {
@@ -251,7 +249,20 @@ impl<'p> Parser<'p> {
     }
 
     fn tag_set(&mut self, record: &str) -> Result<u32, Trouble> {
-        let Some(column) = self.mapping.tags else { return Ok(self.untagged) };
+        let mut number = self.untagged;
+        for at in 0..self.mapping.tags.len() {
+            let more = self.tags_of(record, self.mapping.tags[at])?;
+            number = if number == self.untagged {
+                more
+            } else {
+                self.sets.intern(self.sets.get(number).union(self.sets.get(more)))
+            };
+        }
+        Ok(number)
+    }
+
+    /// The tags of one cell, and those that every row gets.
+    fn tags_of(&mut self, record: &str, column: usize) -> Result<u32, Trouble> {
         let raw = self.cells.raw(record, column);
         if raw.is_empty() {
             return Ok(self.untagged);

@@ -80,6 +80,24 @@ fn extra_tags_join_every_row() {
 }
 
 #[test]
+fn columns_that_are_called_tags_count_together() {
+    let (shape, rows) = read(
+        "email,tags,Tag\na@x.org,vip,press\nb@x.org,,press\nc@x.org,vip,\nd@x.org,,\ne@x.org,vip,nope\n",
+    );
+    assert_eq!(
+        rows,
+        [
+            good(2, "a@x.org", "", "tag-1;tag-3"),
+            good(3, "b@x.org", "", "tag-3"),
+            good(4, "c@x.org", "", "tag-1"),
+            good(5, "d@x.org", "", ""),
+            bad(6, 13, Code::TagUnknown, Some("e@x.org")),
+        ]
+    );
+    assert_eq!(shape.to_string(), "UTF-8, delimiter `,`, 3 columns");
+}
+
+#[test]
 fn commas_separate_tags_where_nothing_else_makes_sense() {
     let (_, rows) =
         read("email,tags\na@x.org,\"vip, press\"\nb@x.org,\"Press, local\"\nc@x.org,\"vip,nope\"\n");
