@@ -94,7 +94,7 @@ pub struct EventFacts {
 pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision {
     let only = |outcome| EventDecision { outcome, block: None, halt: None };
     let again = |due_at, costs_attempt| EventOutcome::Again { due_at, costs_attempt };
-    let attempts = facts.attempts + 1;
+    let attempts = facts.attempts.saturating_add(1);
     let pause = |reason: &str| pause_after_faults(reason, facts.faults, facts.retry, facts.jitter, facts.now);
     match verdict {
         EventVerdict::Created { api_id } => only(EventOutcome::Created { api_id: api_id.clone() }),

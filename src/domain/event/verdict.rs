@@ -123,6 +123,8 @@ impl EventVerdict {
             (200..=299, Some(api_id)) if is_lumas => Self::Created { api_id },
             (401, _) => halted(Cause::Key),
             (402 | 403, _) => halted(Cause::Plan),
+            // Luma's own words are about this event: a community that is not there, say.
+            (404 | 410, _) if is_lumas => Self::Refused { message },
             // Said before anything is done, by whoever says it. Not so 302 and 303, which may follow a success.
             (301 | 307 | 308 | 404 | 405 | 410 | 415 | 426, _) => halted(Cause::Route),
             (429, _) => Self::Throttled { retry_after },
@@ -209,7 +211,7 @@ mod tests {
             (400, "refused"),
             (401, "halted"),
             (403, "halted"),
-            (404, "halted"),
+            (404, "refused"),
             (425, "transient"),
             (429, "throttled"),
         ] {
@@ -219,6 +221,7 @@ mod tests {
             assert_eq!(of(status, true, Some("evt-1")).as_str(), "ambiguous", "{status}");
         }
         assert_eq!(of(400, false, None).as_str(), "ambiguous");
+        assert_eq!(of(404, false, None).as_str(), "halted", "whoever says that is not Luma");
     }
 
     #[test]

@@ -235,7 +235,7 @@ macro_rules! mark_row {
         let found = sqlx::query(
             "update event_queue
                 set state = $2, run_id = $3, client_key = coalesce($4, client_key), code = $5, reason = $6,
-                    body = $7, due_at = $8, settled_at = $9,
+                    body = $7, due_at = $8, settled_at = $9, attempts = 0,
                     zoom_meeting_password = case when $7 is not null then zoom_meeting_password end
               where id = $1 and state = 'new'",
         )
