@@ -6,17 +6,19 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::args::{EventsListArgs, Global, ResolveArgs};
-use super::context::{Need, load, open_store};
+use super::context::{Need, load};
 use super::exit::Exit;
 use super::out;
+use super::place::open_known;
+use super::words::count;
 use crate::clock::Clock;
-use crate::domain::event::{ApiId, EventState, Field, Resolution, hide};
-use crate::engine::MAIN_ACCOUNT;
+use crate::domain::event::{ApiId, EventState, Field, HIDDEN, Resolution, hide};
+use crate::engine::{MAIN_ACCOUNT, printable};
 use crate::store::{EventAttempt, EventFilter, EventRow, EventStory};
 
 /// Events, newest first.
 pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Result<Exit> {
-    let store = open_store(&load(global, Need::Database)?).await?;
+    let store = open_known(&load(global, Need::Database)?).await?;
     let filter = EventFilter {
         state: args.state,
         run: args.run,
@@ -37,7 +39,9 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
             let _ = writeln!(
                 text,
                 "{:>6}  {:<9}  {start:<27}  {api_id:<20}  {}",
-                event.id, event.state, event.name
+                event.id,
+                event.state,
+                printable(&event.name)
             );
         }
         if events.iter().any(|event| event.state == EventState::Unknown.as_str()) {
@@ -67,7 +71,7 @@ pub(super) fn json_of(event: &EventRow) -> Value {
 
 /// One event.
 pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
-    let store = open_store(&load(global, Need::Database)?).await?;
+    let store = open_known(&load(global, Need::Database)?).await?;
     let found = store.event_story(id).await?;
     store.close().await;
     let found = found.with_context(|| {
@@ -96,7 +100,7 @@ fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
         text(Field::ZoomCreationMethod, record.zoom_creation_method.as_ref()),
         text(Field::ZoomMeetingId, record.zoom_meeting_id.as_ref()),
         text(Field::ZoomMeetingUrl, record.zoom_meeting_url.as_ref()),
-        record.has_password.then(|| (Field::ZoomMeetingPassword.as_str(), "[hidden]".to_owned())),
+        record.has_password.then(|| (Field::ZoomMeetingPassword.as_str(), HIDDEN.to_owned())),
         text(Field::ZoomSessionType, record.zoom_session_type.as_ref()),
         text(Field::CommunityApiId, record.community_api_id.as_ref()),
         text(Field::ClientKey, record.client_key.as_ref()),
@@ -206,7 +210,8 @@ fn json_of_story(story: &EventStory) -> Value {
 
 /// What a person found out.
 pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Result<Exit> {
-    let named = args.created.as_ref().map(|text| (text, ApiId::parse(text.trim())));
+    let event_id = |text: &str| ApiId::parse(text).filter(|id| id.as_str().starts_with("evt-"));
+    let named = args.created.as_ref().map(|text| (text, event_id(text.trim())));
     let resolution = match named {
         None => Resolution::SendAgain,
         Some((_, Some(api_id))) => Resolution::Created(api_id),
@@ -221,7 +226,7 @@ pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Resu
         out::talk("error: it is not known who decides\nhint: say it with `--by NAME`");
         return Ok(Exit::Usage);
     };
-    let store = open_store(&load(global, Need::Database)?).await?;
+    let store = open_known(&load(global, Need::Database)?).await?;
     let resolved = store.resolve_event(args.id, &resolution, &who, Clock::system().now()).await;
     let left = store.event_depth(MAIN_ACCOUNT).await?.unknown;
     store.close().await;
@@ -233,7 +238,7 @@ pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Resu
                 format!("event {} is pending again; the service asks for it, or `lumasync sync`", args.id)
             }
         };
-        format!("{end}; noted as decided by {who}\n{left} events are left in doubt")
+        format!("{end}; noted as decided by {who}\n{} left in doubt", count(left, "event"))
     };
     let programs = || {
         json!({

@@ -45,8 +45,6 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
             Err(error) => out::talk(&explain_std(error)),
         }
     }
-    runs.sort_unstable();
-    runs.dedup();
     let mut waiting = 0;
     if let Some(id) = args.run {
         store.run(id).await?.with_context(|| {
@@ -59,15 +57,13 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         for id in stopped.into_iter().filter(|id| args.run.is_none_or(|run| run == *id)) {
             waiting += store.rows_to_send(id).await?;
             runs.push(id);
-        }
-        runs.sort_unstable();
-        runs.dedup();
-    }
-    if !args.dry_run {
-        for run in &runs {
-            store.start_run(*run).await?;
+            if !args.dry_run {
+                store.start_run(id).await?;
+            }
         }
     }
+    runs.sort_unstable();
+    runs.dedup();
     store.close().await;
     say(global, &config, (rows + waiting, &runs), args.dry_run)
 }

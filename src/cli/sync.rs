@@ -82,7 +82,7 @@ async fn pass(
     }
     alive.abort();
     let pass = sent?;
-    report(global, args, workshop, &pass).await
+    report(global, workshop, &pass).await
 }
 
 async fn take_files(
@@ -338,7 +338,7 @@ async fn drain(
     Ok(DrainEnd::Done)
 }
 
-async fn report(global: &Global, args: &SyncArgs, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
+async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
     let mut summaries = Vec::new();
     for run in &pass.runs {
         let is_earlier = pass.earlier.contains(run);
@@ -346,8 +346,8 @@ async fn report(global: &Global, args: &SyncArgs, workshop: &Workshop, pass: &Pa
         summaries.extend(summary.map(|summary| Summary { is_earlier, ..summary }));
     }
     let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
-    // A pass over everything also tells of events that earlier ones have left in doubt.
-    let is_in_doubt = args.files.is_empty() && workshop.store.event_depth(MAIN_ACCOUNT).await?.unknown > 0;
+    // Whatever a pass is about, events that earlier ones have left in doubt are not forgotten.
+    let is_in_doubt = workshop.store.event_depth(MAIN_ACCOUNT).await?.unknown > 0;
     let worst = if is_in_doubt { worst.max(Exit::Unknown) } else { worst };
     out::result(
         global.output,

@@ -224,7 +224,12 @@ impl Engine {
         if settle_doubt(EVENT_LOOK_UP, self.settings.on_unknown, true).is_none() {
             return Ok(());
         }
-        for doubt in self.store.events_in_doubt(&self.settings.account).await? {
+        let in_doubt = match self.store.events_in_doubt(&self.settings.account).await {
+            // They are looked at again before the next claim, which says so if the database stays away.
+            Err(error) if error.is_passing() => return Ok(()),
+            found => found?,
+        };
+        for doubt in in_doubt {
             let attempts_left = !self.settings.retry.is_exhausted(doubt.attempts);
             let Some(resolution) = settle_doubt(EVENT_LOOK_UP, self.settings.on_unknown, attempts_left)
             else {

@@ -14,12 +14,11 @@ use super::{Engine, EngineError, Settings, Stop, Taken, Taking, printable};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{Field, Fields, parse_event, said};
-use crate::domain::state::{Kind, RunStatus, Trigger};
+use crate::domain::state::Kind;
 use crate::ingest::{EventRow, Identity, ReadOptions, identity, read_events};
 use crate::luma::event_body;
 use crate::store::{
     EventInput, EventIntake, EventOrigin, EventPart, FileState, InputFile, NewEvent, NewFile, NewRun,
-    RunSource,
 };
 
 /// Rows a transaction. A half-taken file counts in it, so it stays as it is.
@@ -52,8 +51,8 @@ impl Engine {
     async fn take_event_file(&self, taking: &Taking, stop: &Stop) -> Result<Taken, EngineError> {
         let path = taking.path.clone();
         let found = tokio::task::spawn_blocking(move || identity(&path)).await??;
-        let again = if taking.again { format!(":{}", self.clock.now()) } else { String::new() };
-        let key = format!("{}:events:{}{again}", self.settings.account, found.sha256);
+        let key = format!("{}:events:{}", self.settings.account, found.sha256);
+        let key = self.file_identity(taking, key).await?;
         let known = self.store.file_by_identity(&key).await?;
         if let Some(file) = known.filter(|file| file.state != FileState::Taking) {
             return Ok(Taken::Before(file));
@@ -80,11 +79,7 @@ impl Engine {
             account: &self.settings.account,
             kind: Kind::Events,
             source: taking.source,
-            trigger: match taking.source {
-                RunSource::Folder => Trigger::Folder,
-                RunSource::File => Trigger::Manual,
-                RunSource::Queue => Trigger::Queue,
-            },
+            trigger: taking.source.trigger(),
             label: &printable(&taking.name),
             now: self.clock.now(),
         };
@@ -156,7 +151,7 @@ impl Engine {
         if rows.is_empty() {
             return Ok(0);
         }
-        let run_id = self.event_queue_run().await?;
+        let run_id = self.queue_run(Kind::Events).await?;
         let now = self.clock.now();
         let events: Vec<EventInput> = rows.iter().map(|row| self.of_queue(row, now)).collect();
         let part =
@@ -178,28 +173,6 @@ impl Engine {
             }
         };
         EventInput { origin: EventOrigin::Row(row.id), intake }
-    }
-
-    /// The run of events of the queue: the one that is open, or a new one.
-    async fn event_queue_run(&self) -> Result<i64, EngineError> {
-        let is_ours = |run: &crate::store::Run| {
-            run.source == RunSource::Queue
-                && run.kind == Kind::Events
-                && run.status == RunStatus::Running
-                && run.account == self.settings.account
-        };
-        if let Some(run) = self.store.open_runs().await?.iter().find(|run| is_ours(run)) {
-            return Ok(run.id);
-        }
-        let run = NewRun {
-            account: &self.settings.account,
-            kind: Kind::Events,
-            source: RunSource::Queue,
-            trigger: Trigger::Queue,
-            label: "event_queue",
-            now: self.clock.now(),
-        };
-        Ok(self.store.begin_running(run).await?)
     }
 }
 

@@ -16,7 +16,7 @@ use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
 use super::{Engine, EngineError, Settings, Stop, printable};
 use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
-use crate::domain::state::{Kind, RowState, Trigger};
+use crate::domain::state::{Kind, RowState};
 use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill, SpillWriter, parts_for};
 use crate::ingest::{Identity, Row, identity, modified, read_members};
@@ -77,7 +77,9 @@ impl Engine {
     pub async fn take_file(&self, taking: &Taking, stop: &Stop) -> Result<Taken, EngineError> {
         let path = taking.path.clone();
         let found = tokio::task::spawn_blocking(move || identity(&path)).await??;
-        let key = self.file_key(taking, &found);
+        // The bytes, whose key they are for, and the tags that were asked for with them.
+        let key = format!("{}:{}:{}", self.settings.account, found.sha256, taking.extra_tags);
+        let key = self.file_identity(taking, key).await?;
         let known = self.store.file_by_identity(&key).await?;
         if let Some(file) = known.as_ref().filter(|file| file.state != FileState::Taking) {
             return Ok(Taken::Before(file.clone()));
@@ -99,11 +101,14 @@ impl Engine {
         Ok(Taken::Now(file))
     }
 
-    /// The bytes, whose key they are for, and the tags that were asked for with them.
-    fn file_key(&self, taking: &Taking, found: &Identity) -> String {
-        let account = &self.settings.account;
-        let again = if taking.again { format!(":{}", self.clock.now()) } else { String::new() };
-        format!("{account}:{}:{}{again}", found.sha256, taking.extra_tags)
+    /// What a file is known by: the bytes and what was asked of them, unless they are taken in once more.
+    /// That goes on where the last such intake of theirs is not done.
+    pub(super) async fn file_identity(&self, taking: &Taking, key: String) -> Result<String, EngineError> {
+        if !taking.again {
+            return Ok(key);
+        }
+        let unfinished = self.store.unfinished_again(&key).await?;
+        Ok(unfinished.unwrap_or_else(|| format!("{key}:{}", self.clock.now())))
     }
 
     async fn survey(
@@ -146,11 +151,7 @@ impl Engine {
             account: &self.settings.account,
             kind: Kind::Members,
             source: taking.source,
-            trigger: match taking.source {
-                RunSource::Folder => Trigger::Folder,
-                RunSource::File => Trigger::Manual,
-                RunSource::Queue => Trigger::Queue,
-            },
+            trigger: taking.source.trigger(),
             label: &printable(&taking.name),
             now: self.clock.now(),
         };

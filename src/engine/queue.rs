@@ -7,7 +7,7 @@ use super::{Engine, EngineError};
 use crate::domain::batch::{BatchPlanner, address_bytes};
 use crate::domain::code::Code;
 use crate::domain::email::Address;
-use crate::domain::state::{Kind, RowState, RunStatus, Trigger};
+use crate::domain::state::{Kind, RowState, RunStatus};
 use crate::domain::tag::TagSet;
 use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
 
@@ -26,7 +26,7 @@ impl Engine {
         if rows.is_empty() {
             return Ok(0);
         }
-        let run_id = self.queue_run().await?;
+        let run_id = self.queue_run(Kind::Members).await?;
         let (mut taken, candidates) = self.parse(&rows);
         let hashes = sorted(candidates.iter().map(|candidate| candidate.address.key_hash()));
         let ledger = self.store.ledger_lookup(&self.settings.account, &hashes).await?;
@@ -65,25 +65,22 @@ impl Engine {
         Ok(taken.len() as u64)
     }
 
-    /// The queue's run: the one that is open, or a new one.
-    async fn queue_run(&self) -> Result<i64, EngineError> {
+    /// The run of this kind of queue rows: the one that is open, or a new one.
+    pub(super) async fn queue_run(&self, kind: Kind) -> Result<i64, EngineError> {
+        let account = &self.settings.account;
         let is_ours = |run: &crate::store::Run| {
-            run.source == RunSource::Queue
-                && run.kind == Kind::Members
-                && run.status == RunStatus::Running
-                && run.account == self.settings.account
+            (run.source, run.kind, run.status) == (RunSource::Queue, kind, RunStatus::Running)
+                && run.account == *account
         };
         if let Some(run) = self.store.open_runs().await?.iter().find(|run| is_ours(run)) {
             return Ok(run.id);
         }
-        let run = NewRun {
-            account: &self.settings.account,
-            kind: Kind::Members,
-            source: RunSource::Queue,
-            trigger: Trigger::Queue,
-            label: "member_queue",
-            now: self.clock.now(),
+        let label = match kind {
+            Kind::Members => "member_queue",
+            Kind::Events => "event_queue",
         };
+        let source = RunSource::Queue;
+        let run = NewRun { account, kind, source, trigger: source.trigger(), label, now: self.clock.now() };
         Ok(self.store.begin_running(run).await?)
     }
 
@@ -118,6 +115,9 @@ impl Engine {
         if row.account != self.settings.account {
             let name: String = row.account.chars().take(80).collect();
             return Err((Code::AccountUnknown, format!("there is no account `{name}`")));
+        }
+        if row.email.contains(char::REPLACEMENT_CHARACTER) {
+            return Err((Code::EncodingInvalid, "the address holds bytes that are no text".to_owned()));
         }
         if row.email.trim().is_empty() {
             return Err((Code::EmailMissing, "no address".to_owned()));

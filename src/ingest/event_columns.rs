@@ -4,7 +4,7 @@
 
 use super::columns::{API_ID, OURS, plain};
 use super::error::Fault;
-use super::mapping::{Heading, excerpt};
+use super::mapping::{Heading, excerpt, unread};
 use crate::domain::event::Field;
 
 /// The places of the columns of events, from 0.
@@ -14,7 +14,7 @@ pub(crate) struct EventColumns(pub(crate) Vec<(usize, Field)>);
 impl EventColumns {
     /// Reads the first records of a file.
     pub(crate) fn new(rows: &[Vec<String>]) -> Result<(Heading, Self), Fault> {
-        let heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
+        let mut heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
         let mut places: Vec<(usize, Field)> = Vec::new();
         for (at, name) in heading.header.iter().enumerate() {
             let Some(field) = field_of(name) else {
@@ -33,6 +33,8 @@ impl EventColumns {
             let header: String = heading.header.join(", ").chars().take(200).collect();
             return Err(Fault::NoEventName { header });
         }
+        let read: Vec<Option<usize>> = places.iter().map(|(at, _)| Some(*at)).collect();
+        heading.notes.extend(unread(&heading.header, &read));
         Ok((heading, Self(places)))
     }
 }

@@ -194,7 +194,7 @@ fn discreet(cell: &str) -> String {
 }
 
 /// The columns that mean nothing to us, each named once.
-fn unread(header: &[String], read: &[Option<usize>]) -> Option<String> {
+pub(crate) fn unread(header: &[String], read: &[Option<usize>]) -> Option<String> {
     let is_unread = |at: &usize| !read.contains(&Some(*at)) && !OURS.contains(&header[*at].trim());
     let names: Vec<String> = (0..header.len())
         .filter(is_unread)

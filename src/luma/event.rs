@@ -10,9 +10,11 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 
 use super::client::Client;
-use super::reply::{MAX_ANSWER, header, innermost, message, parse_retry_after};
+use super::reply::{MAX_ANSWER, header, innermost, message, parse_retry_after, speaks_of_an_error};
 use crate::clock::Time;
-use crate::domain::event::{Answer, ApiId, Event, EventBody, EventVerdict, Field, HIDDEN, LookUp, Zoom};
+use crate::domain::event::{
+    Answer, ApiId, Event, EventBody, EventVerdict, Field, HIDDEN, LookUp, Zoom, secrets,
+};
 
 /// Creates an event.
 pub const CREATE_ROUTE: &str = "POST /event/create";
@@ -103,7 +105,7 @@ async fn read(mut response: Response, now: Time) -> Answer {
         }
     };
     let body = serde_json::from_slice::<Value>(&bytes).ok().filter(|body| is_complete && body.is_object());
-    let text = |key: &str| body.as_ref().and_then(|body| body.get(key)).and_then(Value::as_str);
+    let api_id = body.as_ref().filter(|body| !speaks_of_an_error(body)).and_then(|body| body.get("api_id"));
     let message = match location {
         Some(location) if (300..=399).contains(&status) => format!("a redirect to `{location}`"),
         _ if !is_complete => "an answer that was cut off".to_owned(),
@@ -112,18 +114,24 @@ async fn read(mut response: Response, now: Time) -> Answer {
     Answer::Status {
         status,
         is_lumas: body.is_some(),
-        api_id: text("api_id").or_else(|| text("id")).and_then(ApiId::parse),
+        api_id: api_id.and_then(Value::as_str).and_then(ApiId::parse),
         message,
         retry_after,
     }
 }
 
-/// An answer may quote what it was asked, and with it the password.
+/// An answer may quote what it was asked, and with it what lets people into a meeting.
 fn discreet(answer: Answer, body: &EventBody) -> Answer {
-    let body: Option<Value> = serde_json::from_str(body.0.expose_secret()).ok();
-    let secret = |field: Field| Some(body.as_ref()?.get(field.as_str())?.as_str()?.to_owned());
-    let Some(password) = secret(Field::ZoomMeetingPassword) else { return answer };
-    let hide = |text: String| text.replace(&password, HIDDEN);
+    let body: Value = serde_json::from_str(body.0.expose_secret()).unwrap_or_default();
+    let mut secrets: Vec<&str> = [Field::ZoomMeetingPassword, Field::ZoomMeetingUrl]
+        .into_iter()
+        .filter_map(|field| Some((field, body.get(field.as_str())?.as_str()?)))
+        .flat_map(|(field, value)| secrets(field, value).into_iter().map(|secret| &value[secret]))
+        .filter(|secret| !secret.is_empty())
+        .collect();
+    // One may be the beginning of another.
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let hide = |text: String| secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
     match answer {
         Answer::Unreached { reason } => Answer::Unreached { reason: hide(reason) },
         Answer::None { reason } => Answer::None { reason: hide(reason) },
@@ -236,16 +244,22 @@ mod tests {
     #[tokio::test]
     async fn answers_are_judged_by_what_has_left() {
         let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let body = EventBody::new(r#"{"name":"Demo","zoom_meeting_password":"s3cret"}"#.into());
+        let asked = r#"{"name":"Demo","zoom_meeting_password":"s3cret","zoom_meeting_url":"https://zoom.us/j/1?pwd=s3cretest"}"#;
+        let body = EventBody::new(asked.into());
         let unreached = client(&nobody.to_string()).create_event(&body).await;
         assert!(matches!(unreached.verdict, EventVerdict::Unreached { .. }), "{unreached:?}");
         let (address, _heads) = serve(|number, stream| match number {
-            0 => answer(stream, "400 Bad Request", r#"{"message":"no `s3cret`","code":null}"#),
+            0 => answer(
+                stream,
+                "400 Bad Request",
+                r#"{"message":"no `s3cret`, no `https://zoom.us/j/1?pwd=s3cretest`","code":null}"#,
+            ),
             1 => answer(stream, "200 OK", "<html>hello</html>"),
             2 => stream
                 .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"api_id\":\"evt-1\"}")
                 .expect("sent"),
             3 => answer(stream, "500 Oops", r#"{"message":"oops"}"#),
+            4 => answer(stream, "200 OK", r#"{"error":"not created","api_id":"evt-1"}"#),
             _ => {
                 // No answer: the connection stays open until the client gives up.
                 let _ = stream.read(&mut [0; 16]);
@@ -253,12 +267,15 @@ mod tests {
         });
         let client = client(&address);
         let mut verdicts = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..6 {
             verdicts.push(client.create_event(&body).await.verdict);
         }
-        assert_eq!(verdicts[0], EventVerdict::Refused { message: "no `[hidden]`".into() });
+        assert_eq!(
+            verdicts[0],
+            EventVerdict::Refused { message: "no `[hidden]`, no `https://zoom.us/j/1?pwd=[hidden]`".into() }
+        );
         let rest: Vec<&str> = verdicts[1..].iter().map(EventVerdict::as_str).collect();
-        assert_eq!(rest, ["ambiguous"; 4], "{verdicts:?}");
-        assert!(verdicts[4].detail().is_some_and(|said| said.contains("no answer within")), "{verdicts:?}");
+        assert_eq!(rest, ["ambiguous"; 5], "{verdicts:?}");
+        assert!(verdicts[5].detail().is_some_and(|said| said.contains("no answer within")), "{verdicts:?}");
     }
 }

@@ -111,7 +111,7 @@ impl Reply {
 
 /// Whether an object is the envelope of an error, whatever the status says. Luma's answer is `{}`; what
 /// it may add some day is fine, and so is a message that speaks of success.
-fn speaks_of_an_error(body: &Value) -> bool {
+pub(super) fn speaks_of_an_error(body: &Value) -> bool {
     let says = |name: &str| match body.get(name) {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::String(text)) => !text.trim().is_empty(),

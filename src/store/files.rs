@@ -123,6 +123,26 @@ macro_rules! file_columns {
 }
 
 impl Store {
+    /// The identity of the last intake "once more" of this one that is not done.
+    pub async fn unfinished_again(&self, identity: &str) -> Result<Option<String>> {
+        let found = read!(self, db => {
+            sqlx::query_scalar(
+                "select f.identity from input_files f join runs r on r.id = f.run_id
+                  where substr(f.identity, 1, length($1) + 1) = $1 || ':' and r.status <> 'canceled'
+                    and (f.state = 'taking'
+                        or exists (select 1 from batches
+                                    where run_id = r.id and state in ('pending', 'in_flight'))
+                        or exists (select 1 from event_queue
+                                    where run_id = r.id and state in ('pending', 'in_flight')))
+                  order by f.id desc limit 1",
+            )
+            .bind(identity)
+            .fetch_optional(db)
+            .await?
+        });
+        Ok(found)
+    }
+
     /// Enters a file and the run that takes it in, or finds the file that has this identity.
     /// The file, and whether it was entered just now.
     pub async fn begin_file(&self, run: NewRun<'_>, file: &NewFile<'_>) -> Result<(InputFile, bool)> {

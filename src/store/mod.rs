@@ -13,6 +13,7 @@ mod events;
 mod evidence;
 mod files;
 mod ledger;
+mod lossy;
 mod open;
 mod queue;
 mod quota;

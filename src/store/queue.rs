@@ -2,6 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
+use super::lossy::Lossy;
 use super::rows::{LIVE_PRIORITY, shapes, values_sql, write_batches};
 use super::{Result, Store, error::ensure_rows, int, read, write_tx};
 use crate::clock::Time;
@@ -15,10 +16,13 @@ pub struct NewRow {
     /// Its number.
     pub id: i64,
     /// Whose key it wants.
+    #[sqlx(try_from = "Lossy")]
     pub account: String,
     /// The address as given.
+    #[sqlx(try_from = "Lossy")]
     pub email: String,
     /// The tags as given.
+    #[sqlx(try_from = "Lossy")]
     pub tags: Option<String>,
 }
 

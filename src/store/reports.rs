@@ -1,5 +1,6 @@
 //! What people ask of the database: counts, causes, bad rows, depth of the queue.
 
+use super::lossy::Lossy;
 use super::{Result, Run, Store, StoreError, read};
 use crate::clock::Time;
 use crate::domain::state::{Kind, RowState, RunStatus};
@@ -139,10 +140,13 @@ pub struct BadRow {
     /// The line of its file, if it came from one.
     pub line: Option<i64>,
     /// The address as given.
+    #[sqlx(try_from = "Lossy")]
     pub email: String,
     /// The name, if it had one.
+    #[sqlx(try_from = "Lossy")]
     pub name: Option<String>,
     /// The tags as given or as resolved.
+    #[sqlx(try_from = "Lossy")]
     pub tags: Option<String>,
     /// The state it ended in.
     pub state: String,

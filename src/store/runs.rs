@@ -26,6 +26,16 @@ impl RunSource {
         }
     }
 
+    /// What sets a run of this source off, where no schedule does.
+    #[must_use]
+    pub const fn trigger(self) -> Trigger {
+        match self {
+            Self::Queue => Trigger::Queue,
+            Self::Folder => Trigger::Folder,
+            Self::File => Trigger::Manual,
+        }
+    }
+
     fn parse(text: &str) -> Result<Self> {
         match text {
             "queue" => Ok(Self::Queue),

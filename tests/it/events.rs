@@ -134,7 +134,13 @@ fn an_event_whose_answer_is_lost_waits_for_a_person_and_its_result_files_follow(
     for piece in ["bytes of body may have left", "look for it on Luma: an event named `Made`", "[hidden]"] {
         assert!(show.stdout.contains(piece), "{show}");
     }
+    bench.scratch.write("members.csv", "email\nana@example.org\n");
+    bench.sync(["members.csv"]).run().with_code(6);
     let api_id = bench.luma.events()[0].api_id.clone();
+    bench
+        .lumasync(["events", "resolve", "1", "--created", "https://lu.ma/made", "--by", "Ana"])
+        .run()
+        .with_code(2);
     bench.lumasync(["events", "resolve", "3", "--send-again", "--by", "Ana"]).run().with_code(1);
     bench.lumasync(["events", "resolve", "2", "--send-again", "--by", "Ana"]).run().with_code(0);
     bench.lumasync(["events", "resolve", "1", "--created", &api_id]).env("USER", "bo").run().with_code(0);

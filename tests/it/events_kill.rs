@@ -104,3 +104,22 @@ fn kills_at_thirty_random_moments_make_no_twin_and_lose_no_event() {
     assert!(decided > 10, "{decided} decisions");
     assert_eq!(bench.db().rows("pragma integrity_check"), [["ok"]]);
 }
+
+#[test]
+fn an_intake_once_more_that_was_killed_goes_on_and_makes_no_third_set() {
+    let bench = Bench::with(Options { limit: None, ..faulty("slow=20ms") }, "luma.max_in_flight = 1");
+    let list: Vec<String> = (0..30).map(|number| format!("Event {number}")).collect();
+    bench.scratch.write("list.csv", format!("name\n{}\n", list.join("\n")));
+    let sync = ["--kind", "events", "list.csv"];
+    bench.sync(sync).run().with_code(0);
+    let again = sync.into_iter().chain(["--again"]);
+    let running = bench.sync(again.clone()).spawn();
+    wait_until(PATIENCE, "some of the second set", || bench.luma.events().len() > 35);
+    running.kill();
+    let ended = bench.sync(again).run();
+    assert!(ended.stderr.contains("which is not done: going on"), "{ended}");
+    assert_eq!(bench.db().count("select count(*) from runs"), 2, "{ended}");
+    let unknown = bench.db().count("select count(*) from event_queue where state = 'unknown'");
+    assert!(held(&bench).values().all(|ids| ids.len() <= 2), "a third of one of them\n{ended}");
+    assert!(bench.luma.events().len() + usize::try_from(unknown).expect("few") >= 60, "{ended}");
+}

@@ -297,3 +297,18 @@ async fn two_living_events_never_have_one_key() {
     assert_eq!(world.state(id).await, EventState::Rejected);
     world.store.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_answer_makes_no_canceled_run_go_on() {
+    let world = World::new().await;
+    let (id, claim) = world.row_in(EventState::Unknown).await;
+    let canceled = world.store.cancel_run(world.run, "canceled by hand", world.clock.now()).await;
+    canceled.expect("written");
+    let again = EventOutcome::Again { due_at: world.clock.now(), costs_attempt: false };
+    world.settle(&claim.expect("a claim"), again).await.expect("still ours");
+    assert_eq!(world.state(id).await, EventState::Pending);
+    assert!(world.claim().await.is_none(), "nobody asks for it");
+    assert_eq!(world.store.drop_canceled(world.clock.now()).await.expect("written"), 1);
+    assert_eq!(world.state(id).await, EventState::Canceled);
+    world.store.close().await;
+}

@@ -188,3 +188,34 @@ fn a_row_that_was_read_cannot_be_turned_into_another_while_it_is_sent() {
         assert!(refused.contains("fixed once it was read"), "{change}: {refused}");
     }
 }
+
+#[test]
+fn rows_of_bytes_that_are_no_text_spoil_only_themselves() {
+    let bench = Bench::new("", QUIET);
+    bench.lumasync(["db", "migrate"]).run().with_code(0);
+    insert(
+        &bench,
+        "insert into member_queue (email) values ('ana@example.org'), (cast(x'61ff406578616d706c652e6f7267' as text));
+         insert into member_queue (email, tags) values ('bo@example.org', cast(x'ff' as text));
+         insert into member_queue (email, account) values ('cy@example.org', cast(x'ff' as text));
+         insert into member_queue (email, name) values ('di@example.org', cast(x'ff' as text));
+         insert into event_queue (name) values ('Demo'), (cast(x'41ff42' as text)), ('More')",
+    );
+    bench.sync([]).run().with_code(4);
+    for (id, state, code) in [
+        (1, "delivered", "NULL"),
+        (2, "invalid", "encoding_invalid"),
+        (3, "invalid", "tag_unknown"),
+        (4, "invalid", "account_unknown"),
+        (5, "delivered", "NULL"),
+    ] {
+        assert_eq!(outcome(&bench, id), told(state, code), "row {id}");
+    }
+    let events = bench.db().rows("select state, coalesce(code, '') from event_queue order by id");
+    assert_eq!(events, [["created", ""], ["invalid", "field_invalid"], ["created", ""]]);
+    for args in
+        [vec!["events", "list"], vec!["events", "show", "2"], vec!["rejects", "1"], vec!["rejects", "2"]]
+    {
+        bench.lumasync(args).run().with_code(0);
+    }
+}

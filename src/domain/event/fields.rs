@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use crate::domain::state::text_enum;
 
@@ -48,24 +49,57 @@ pub const HIDDEN: &str = "[hidden]";
 /// A value as it may be shown: without what lets people into a meeting.
 #[must_use]
 pub fn hide(field: Field, value: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut from = 0;
+    for secret in secrets(field, value) {
+        shown.push_str(&value[from..secret.start]);
+        shown.push_str(HIDDEN);
+        from = secret.end;
+    }
+    if from == 0 { Cow::Borrowed(value) } else { Cow::Owned(shown + &value[from..]) }
+}
+
+/// Where a value holds what lets people into a meeting, in order.
+#[must_use]
+pub fn secrets(field: Field, value: &str) -> Vec<Range<usize>> {
     match field {
-        Field::ZoomMeetingPassword if !value.trim().is_empty() => Cow::Borrowed(HIDDEN),
-        Field::ZoomMeetingUrl => hide_in_url(value),
-        _ => Cow::Borrowed(value),
+        Field::ZoomMeetingPassword if !value.trim().is_empty() => std::iter::once(0..value.len()).collect(),
+        Field::ZoomMeetingUrl => secrets_in_url(value),
+        _ => Vec::new(),
     }
 }
 
-/// Zoom puts the password of a meeting into its address, as `pwd=...`.
-fn hide_in_url(url: &str) -> Cow<'_, str> {
-    let lower = url.to_ascii_lowercase();
-    let starts = ["?pwd=", "&pwd=", "?tk=", "&tk="];
-    let Some((at, start)) = starts.iter().filter_map(|start| Some((lower.find(start)?, start))).min() else {
-        return Cow::Borrowed(url);
-    };
-    let from = at + start.len();
-    let length = url[from..].find(['&', '#']).unwrap_or(url.len() - from);
-    let rest = hide_in_url(&url[from + length..]);
-    Cow::Owned(format!("{}{HIDDEN}{rest}", &url[..from]))
+/// What Zoom and people call a password in an address.
+const OPENERS: [&str; 4] = ["pwd=", "tk=", "passcode=", "password="];
+
+/// Zoom puts the password of a meeting into its address, as `pwd=...`; people write it before the host or
+/// behind the address too.
+fn secrets_in_url(url: &str) -> Vec<Range<usize>> {
+    let end = url.find(char::is_whitespace).unwrap_or(url.len());
+    let mut found = Vec::new();
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let path = url[host..end].find(['/', '?', '#']).map_or(end, |at| host + at);
+    if let Some(at) = url[host..path].rfind('@') {
+        found.push(host..host + at);
+    }
+    let mut from = path;
+    while let Some(at) = url[from..end].find(['?', '&', '#']) {
+        from += at + 1;
+        let rest = &url[from..end];
+        let opener = OPENERS
+            .into_iter()
+            .find(|opener| rest.get(..opener.len()).is_some_and(|start| start.eq_ignore_ascii_case(opener)));
+        if let Some(opener) = opener {
+            let value = from + opener.len();
+            let length = url[value..end].find(['&', '#']).unwrap_or(end - value);
+            found.push(value..value + length);
+            from = value + length;
+        }
+    }
+    if end < url.len() {
+        found.push(end..url.len());
+    }
+    found
 }
 
 /// What a row says, field by field.
@@ -105,6 +139,15 @@ mod tests {
         let two = "https://zoom.us/w/1?tk=abc&PWD=s3cret";
         assert_eq!(hide(Field::ZoomMeetingUrl, two), "https://zoom.us/w/1?tk=[hidden]&PWD=[hidden]");
         assert_eq!(hide(Field::ZoomMeetingUrl, "https://zoom.us/j/1"), "https://zoom.us/j/1");
+        for (url, shown) in [
+            ("https://zoom.us/j/1#pwd=s3cret", "https://zoom.us/j/1#pwd=[hidden]"),
+            ("https://ana:s3cret@zoom.us/j/1", "https://[hidden]@zoom.us/j/1"),
+            ("https://zoom.us/j/1?a=b Passcode: s3cret", "https://zoom.us/j/1?a=b[hidden]"),
+            ("zoom.us/j/1?passcode=s3cret", "zoom.us/j/1?passcode=[hidden]"),
+            ("ü?pwd=é&é", "ü?pwd=[hidden]&é"),
+        ] {
+            assert_eq!(hide(Field::ZoomMeetingUrl, url), shown);
+        }
         assert_eq!(hide(Field::ZoomMeetingPassword, "s3cret"), HIDDEN);
         assert_eq!(hide(Field::ZoomMeetingPassword, " "), " ");
         let mut fields = Fields::default();

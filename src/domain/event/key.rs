@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use super::{Event, EventState, Field};
 use crate::domain::code::Code;
@@ -21,8 +22,8 @@ impl ClientKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key of an event that says none: its content decides. Not its password, which nobody is to
-    /// guess from a key.
+    /// The key of an event that says none: its content decides, however it is spelt. Not its password,
+    /// which nobody is to guess from a key.
     pub(super) fn of(event: &Event) -> Self {
         let mut hash = Sha256::new();
         let mut add = |field: Field, value: Option<&str>| {
@@ -31,19 +32,22 @@ impl ClientKey {
             hash.update(format!("{field}:{}:{value};", value.len()));
         };
         let number = |value: Option<u32>| value.map(|value| value.to_string());
-        let answer = |value: Option<bool>| value.map(|value| value.to_string());
-        add(Field::Name, Some(event.name()));
+        // A rule that is not set is one that is switched off.
+        let answer = |value: Option<bool>| value.unwrap_or_default().to_string();
+        let address = |url: Option<&str>| url.map(|url| Url::parse(url).map_or(url.to_owned(), String::from));
+        add(Field::Name, Some(&event.name().split_whitespace().collect::<Vec<_>>().join(" ")));
         add(Field::StartAt, event.start_at().map(|at| at.to_string()).as_deref());
-        add(Field::CoverUrl, event.cover_url());
+        add(Field::CoverUrl, address(event.cover_url()).as_deref());
         add(Field::DurationMinutes, number(event.duration_minutes()).as_deref());
-        add(Field::RequireRsvp, answer(event.require_rsvp()).as_deref());
-        add(Field::RequireRsvpApproval, answer(event.require_rsvp_approval()).as_deref());
+        add(Field::RequireRsvp, Some(&answer(event.require_rsvp())));
+        add(Field::RequireRsvpApproval, Some(&answer(event.require_rsvp_approval())));
         let zoom = event.zoom();
         let (id, url, _): (_, _, Option<&SecretString>) =
             zoom.map_or((None, None, None), |zoom| zoom.meeting());
         add(Field::ZoomCreationMethod, zoom.map(super::Zoom::method));
-        add(Field::ZoomMeetingId, id);
-        add(Field::ZoomMeetingUrl, url);
+        let digits = id.map(|id| id.chars().filter(char::is_ascii_digit).collect::<String>());
+        add(Field::ZoomMeetingId, digits.as_deref());
+        add(Field::ZoomMeetingUrl, address(url).as_deref());
         add(Field::ZoomSessionType, zoom.and_then(super::Zoom::session_type));
         add(Field::CommunityApiId, event.community_api_id());
         let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();

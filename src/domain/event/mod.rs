@@ -15,7 +15,7 @@ mod zoom;
 
 pub use decide::{EventDecision, EventFacts, EventOutcome, decide_event};
 pub use doubt::{LookUp, OnUnknown, Resolution, settle_doubt};
-pub use fields::{Field, Fields, HIDDEN, hide};
+pub use fields::{Field, Fields, HIDDEN, hide, secrets};
 pub use key::{ClientKey, Twin};
 pub use parse::{EventRules, Problem, Wanted, parse_event, said};
 pub use start::is_zone;

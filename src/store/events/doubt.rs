@@ -89,15 +89,17 @@ macro_rules! abandon_events {
 }
 
 /// A run that has ended learns more of an event of its own: it goes on where there is something to
-/// send, its status follows where it can end, and its result files are written anew.
+/// send, its status follows where it can end, and its result files are written anew. Only somebody who
+/// decides makes a canceled one go on.
 macro_rules! told_again {
-    ($tx:ident, $run_id:expr, $state:expr) => {{
+    ($tx:ident, $run_id:expr, $state:expr, $is_decided:expr) => {{
         if $state == EventState::Pending {
             sqlx::query(
                 "update runs set status = 'running', reason = null, finished_at = null
-                  where id = $1 and status in ('succeeded', 'partial', 'failed', 'canceled')",
+                  where id = $1 and (status in ('succeeded', 'partial', 'failed') or (status = 'canceled' and $2))",
             )
             .bind($run_id)
+            .bind($is_decided)
             .execute(&mut *$tx)
             .await?;
         } else {
@@ -197,7 +199,7 @@ impl Store {
             .bind(claim_id)
             .execute(&mut *tx)
             .await?;
-            told_again!(tx, run_id, state);
+            told_again!(tx, run_id, state, true);
             run_id
         });
         Ok(Resolved { run_id, state })
@@ -229,7 +231,7 @@ impl Store {
                 .await?
                 .rows_affected();
                 ensure_rows(found, 1, || format!("event `{id}`"))?;
-                told_again!(tx, run_id, EventState::Pending);
+                told_again!(tx, run_id, EventState::Pending, true);
             }
             run_id
         });
@@ -251,11 +253,12 @@ impl Store {
         Ok(ids)
     }
 
-    /// The events of an account that are in doubt, oldest first.
+    /// The events of an account that are in doubt, oldest first; not those of canceled runs.
     pub async fn events_in_doubt(&self, account: &str) -> Result<Vec<Doubt>> {
         let rows: Vec<(i64, i64)> = read!(self, db => {
             sqlx::query_as(
-                "select id, attempts from event_queue where account = $1 and state = 'unknown' order by id",
+                "select e.id, e.attempts from event_queue e join runs r on r.id = e.run_id
+                  where e.account = $1 and e.state = 'unknown' and r.status <> 'canceled' order by e.id",
             )
             .bind(account)
             .fetch_all(db)

@@ -5,6 +5,7 @@
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{ClientKey, Event, EventBody, EventState, Field, Fields, Twin};
+use crate::store::lossy::Lossy;
 use crate::store::{Result, Store, StoreError, error::ensure_rows, int, read, write_tx};
 use secrecy::ExposeSecret as _;
 
@@ -78,20 +79,32 @@ pub struct EventPart<'a> {
 #[derive(sqlx::FromRow)]
 struct NewRow {
     id: i64,
+    #[sqlx(try_from = "Lossy")]
     account: String,
+    #[sqlx(try_from = "Lossy")]
     name: String,
+    #[sqlx(try_from = "Lossy")]
     start_at: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     timezone: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     cover_url: Option<String>,
     duration_minutes: Option<i64>,
     require_rsvp: Option<i64>,
     require_rsvp_approval: Option<i64>,
+    #[sqlx(try_from = "Lossy")]
     zoom_creation_method: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     zoom_meeting_id: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     zoom_meeting_password: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     zoom_meeting_url: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     zoom_session_type: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     community_api_id: Option<String>,
+    #[sqlx(try_from = "Lossy")]
     client_key: Option<String>,
 }
 
@@ -235,7 +248,7 @@ macro_rules! mark_row {
         let found = sqlx::query(
             "update event_queue
                 set state = $2, run_id = $3, client_key = coalesce($4, client_key), code = $5, reason = $6,
-                    body = $7, due_at = $8, settled_at = $9, attempts = 0,
+                    body = $7, due_at = $8, settled_at = $9, attempts = 0, line = null,
                     zoom_meeting_password = case when $7 is not null then zoom_meeting_password end
               where id = $1 and state = 'new'",
         )

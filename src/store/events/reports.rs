@@ -2,6 +2,7 @@
 
 use crate::clock::Time;
 use crate::domain::event::EventState;
+use crate::store::lossy::Lossy;
 use crate::store::{Result, Run, RunCounts, Store, StoreError, read};
 
 /// An event as it stands. Holds no password.
@@ -12,8 +13,10 @@ pub struct EventRow {
     /// Where it stands.
     pub state: String,
     /// Its name.
+    #[sqlx(try_from = "Lossy")]
     pub name: String,
     /// When it begins, as given or as read.
+    #[sqlx(try_from = "Lossy")]
     pub start_at: Option<String>,
     /// Luma's id of it, once it exists.
     pub api_id: Option<String>,
@@ -52,14 +55,18 @@ pub struct EventFilter<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct EventRecord {
     /// When it was inserted.
+    #[sqlx(try_from = "Lossy")]
     pub created_at: String,
     /// When it was decided.
     pub settled_at: Option<Time>,
     /// What tells it from others.
+    #[sqlx(try_from = "Lossy")]
     pub client_key: Option<String>,
     /// The zone of its start.
+    #[sqlx(try_from = "Lossy")]
     pub timezone: Option<String>,
     /// Its picture.
+    #[sqlx(try_from = "Lossy")]
     pub cover_url: Option<String>,
     /// How long it is.
     pub duration_minutes: Option<i64>,
@@ -68,16 +75,21 @@ pub struct EventRecord {
     /// Whether the host must approve guests.
     pub require_rsvp_approval: Option<i64>,
     /// Where its Zoom meeting comes from.
+    #[sqlx(try_from = "Lossy")]
     pub zoom_creation_method: Option<String>,
     /// The number of the meeting.
+    #[sqlx(try_from = "Lossy")]
     pub zoom_meeting_id: Option<String>,
     /// The address of the meeting.
+    #[sqlx(try_from = "Lossy")]
     pub zoom_meeting_url: Option<String>,
     /// Whether a password of the meeting is kept.
     pub has_password: bool,
     /// Meeting or webinar.
+    #[sqlx(try_from = "Lossy")]
     pub zoom_session_type: Option<String>,
     /// The community it is linked to.
+    #[sqlx(try_from = "Lossy")]
     pub community_api_id: Option<String>,
 }
 

@@ -141,7 +141,7 @@ impl Store {
                 .await?;
             }
             if was.as_deref() == Some("unknown") && columns.state != EventState::Unknown {
-                told_again!(tx, event.run_id, columns.state);
+                told_again!(tx, event.run_id, columns.state, false);
             }
             held
         });

@@ -138,14 +138,7 @@ impl Fixture {
 
     /// Enters a file of so many parts.
     pub(super) async fn file(&self, identity: &str, parts: u32) -> (InputFile, bool) {
-        let run = NewRun {
-            account: ACCOUNT,
-            kind: Kind::Members,
-            source: RunSource::File,
-            trigger: Trigger::Manual,
-            label: "list.csv",
-            now: self.now(),
-        };
+        let run = new_run(self.now());
         let file = NewFile {
             identity,
             sha256: identity,
@@ -170,18 +163,7 @@ impl Fixture {
     ) -> Result<Vec<i64>, StoreError> {
         let limits = BatchLimits { max_rows: per_batch, max_bytes: 1 << 20 };
         let mut planner = BatchPlanner::new(limits, []);
-        let pending: Vec<_> = people
-            .iter()
-            .zip(1..)
-            .map(|(email, line)| PendingRow {
-                email,
-                name: None,
-                line,
-                key_hash: key_hash(email),
-                tag_set,
-                batch: planner.place(tag_set, address_bytes(email)),
-            })
-            .collect();
+        let pending = pending_rows(people, tag_set, &mut planner);
         self.store
             .add_part(&Intake {
                 account: ACCOUNT,
@@ -289,4 +271,33 @@ pub(super) fn refs(people: &[String]) -> Vec<&str> {
 fn cells(row: &SqliteRow) -> Vec<String> {
     let cell = |at| row.try_get_unchecked::<Option<String>, _>(at).expect("text or number");
     (0..row.len()).map(|at| cell(at).unwrap_or_else(|| "NULL".to_owned())).collect()
+}
+
+/// A run of a list by hand.
+pub(super) fn new_run(now: Time) -> NewRun<'static> {
+    NewRun {
+        account: ACCOUNT,
+        kind: Kind::Members,
+        source: RunSource::File,
+        trigger: Trigger::Manual,
+        label: "list.csv",
+        now,
+    }
+}
+
+/// Rows of these people, each on a line of its own, with their places in batches.
+pub(super) fn pending_rows<'a>(
+    people: &[&'a str],
+    tag_set: i64,
+    planner: &mut BatchPlanner,
+) -> Vec<PendingRow<'a>> {
+    let row = |(email, line): (&&'a str, i64)| PendingRow {
+        email,
+        name: None,
+        line,
+        key_hash: key_hash(email),
+        tag_set,
+        batch: planner.place(tag_set, address_bytes(email)),
+    };
+    people.iter().zip(1..).map(row).collect()
 }

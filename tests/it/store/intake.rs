@@ -10,7 +10,7 @@ use lumasync::store::{
 };
 use tokio::task::JoinSet;
 
-use super::fixture::{ACCOUNT, FREE, Fixture, key_hash, people, refs};
+use super::fixture::{ACCOUNT, FREE, Fixture, key_hash, new_run, people, refs};
 
 on_every_database! {
     the_same_bytes_are_one_file_however_many_bring_them_at_once,
@@ -36,14 +36,7 @@ async fn the_same_bytes_are_one_file_however_many_bring_them_at_once(db: &Fixtur
     for _ in 0..8 {
         let (store, now) = (db.open().await.expect("opened"), db.now());
         tasks.spawn(async move {
-            let run = NewRun {
-                account: ACCOUNT,
-                kind: Kind::Members,
-                source: RunSource::File,
-                trigger: Trigger::Manual,
-                label: "list.csv",
-                now,
-            };
+            let run = new_run(now);
             let file = lumasync::store::NewFile {
                 identity: "three",
                 sha256: "three",

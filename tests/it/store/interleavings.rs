@@ -8,7 +8,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::fixture::{ACCOUNT, FREE, Fixture, LEASE, claims, identity, key_hash, on_sqlite, people};
+use super::fixture::{ACCOUNT, FREE, Fixture, LEASE, claims, identity, on_sqlite, pending_rows, people};
 use super::model::{Answer, Model, Unsent, settlement_for};
 
 const TAGS: [&str; 4] = ["", "tag-vip", "tag-press", "tag-gold;tag-vip"];
@@ -165,24 +165,13 @@ impl World {
     }
 
     async fn take(&self, people: &[&str], tags: &str, unsent: Unsent) -> i64 {
-        use lumasync::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
+        use lumasync::domain::batch::{BatchLimits, BatchPlanner};
         let db = &self.db;
         let known = db.count("select count(*) from input_files").await;
         let (file, _) = db.file(&format!("list {known}"), 1).await;
         let tag_set = db.tag_set(tags).await;
         let mut planner = BatchPlanner::new(BatchLimits { max_rows: 3, max_bytes: 1_000 }, []);
-        let pending: Vec<_> = people
-            .iter()
-            .zip(2..)
-            .map(|(email, line)| lumasync::store::PendingRow {
-                email,
-                name: None,
-                line,
-                key_hash: key_hash(email),
-                tag_set,
-                batch: planner.place(tag_set, address_bytes(email)),
-            })
-            .collect();
+        let pending = pending_rows(people, tag_set, &mut planner);
         let unkept = UnkeptLines {
             chunks: Vec::new(),
             duplicates: unsent.duplicates.into(),

@@ -143,6 +143,27 @@ fn keys_are_those_given_else_those_of_the_content_without_the_password() {
 }
 
 #[test]
+fn the_same_event_has_one_key_however_it_is_spelt() {
+    use Field as F;
+    let key = |row: &[(Field, &str)]| read(row, &rules()).expect("sound").key;
+    let plain = key(&[
+        (F::Name, "Demo night"),
+        (F::ZoomCreationMethod, "existing-attached"),
+        (F::ZoomMeetingId, "1234567890"),
+        (F::ZoomMeetingUrl, "https://zoom.us/j/1"),
+    ]);
+    let other = key(&[
+        (F::Name, "Demo  night"),
+        (F::ZoomCreationMethod, "EXISTING-attached"),
+        (F::ZoomMeetingId, "123 456-7890"),
+        (F::ZoomMeetingUrl, "https://ZOOM.us:443/j/1"),
+        (F::RequireRsvp, "no"),
+    ]);
+    assert_eq!(plain, other);
+    assert_ne!(key(&[(F::Name, "Demo")]), key(&[(F::Name, "Demo"), (F::RequireRsvp, "yes")]));
+}
+
+#[test]
 fn what_a_result_file_hid_is_not_taken_for_a_password() {
     use Field as F;
     let row = [
