@@ -23,7 +23,7 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
         state: args.state,
         run: args.run,
         bad_only: false,
-        account: MAIN_ACCOUNT,
+        account: None,
         after: 0,
         limit: args.limit,
         newest_first: true,
@@ -82,7 +82,7 @@ pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
 }
 
 /// The fields that were given, by their names, without what lets people into a meeting.
-fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
+pub(super) fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
     let record = &story.record;
     let text = |field: Field, value: Option<&String>| {
         value.map(|value| (field.as_str(), hide(field, value).into_owned()))
@@ -238,7 +238,11 @@ pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Resu
                 format!("event {} is pending again; the service asks for it, or `lumasync sync`", args.id)
             }
         };
-        format!("{end}; noted as decided by {who}\n{} left in doubt", count(left, "event"))
+        format!(
+            "{end}; noted as decided by {who}\n{} left in doubt; result files follow from the service, or from the \
+             next `lumasync sync`",
+            count(left, "event")
+        )
     };
     let programs = || {
         json!({

@@ -14,6 +14,7 @@ pub mod init;
 mod out;
 mod place;
 mod progress;
+mod rejected_events;
 mod rejects;
 mod retry;
 mod run;

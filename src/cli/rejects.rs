@@ -11,12 +11,16 @@ use tokio::sync::mpsc;
 use super::args::{Global, RejectsArgs, RejectsFormat};
 use super::context::{Need, load, read_options};
 use super::exit::Exit;
-use super::out;
 use super::place::open_known;
+use super::{out, rejected_events};
 use crate::domain::code::Code;
 use crate::domain::state::Kind;
 use crate::ingest::{MISSING, Outcome, ReadOptions, identity, neutralise, write_results};
 use crate::store::{BadRow, EventFilter, InputFile, Store, StoreError};
+
+/// Said where every row is well.
+pub(super) const NOTHING: &str =
+    "every row of this run was sent or had nothing to send: there is nothing to mend";
 
 /// Rows read from the database at a time.
 const PAGE: u32 = 2_000;
@@ -30,18 +34,27 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
         format!("there is no run `{}`\nhint: `lumasync runs list` shows the last ones", args.run)
     })?;
     let file = store.file_of_run(args.run).await?;
+    let source = file.as_ref().and_then(source);
+    if file.is_some() && source.is_none() && matches!(args.format, RejectsFormat::Csv) {
+        out::talk("the file is gone or was changed; the rows have the columns that are on record");
+    }
+    if run.kind == Kind::Events && (source.is_none() || matches!(args.format, RejectsFormat::Jsonl)) {
+        let written = rejected_events::write(&store, &run, args.format).await;
+        store.close().await;
+        return written.map(|()| Exit::Ok);
+    }
     let (to, rows) = mpsc::channel(PAGE as usize);
     let sender = {
-        let (store, kind, account, run) = (store.clone(), run.kind, run.account.clone(), args.run);
+        let (store, kind, run) = (store.clone(), run.kind, args.run);
         tokio::spawn(async move {
             match kind {
                 Kind::Members => send_bad_rows(&store, run, to).await,
-                Kind::Events => send_bad_events(&store, run, &account, to).await,
+                Kind::Events => send_bad_events(&store, run, to).await,
             }
         })
     };
     let (format, options) = (args.format, ReadOptions { kind: run.kind, ..read_options(&config) });
-    let written = tokio::task::spawn_blocking(move || write(format, file.as_ref(), &options, rows)).await?;
+    let written = tokio::task::spawn_blocking(move || write(format, source, &options, rows)).await?;
     sender.await??;
     store.close().await;
     written?;
@@ -63,20 +76,15 @@ async fn send_bad_rows(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> Res
     }
 }
 
-/// Bad events in the shape of other bad rows: their name stands where an address does.
-async fn send_bad_events(
-    store: &Store,
-    run: i64,
-    account: &str,
-    to: mpsc::Sender<BadRow>,
-) -> Result<(), StoreError> {
+/// Bad events by their lines: what else is in their rows stands in the file.
+async fn send_bad_events(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
         let filter = EventFilter {
             state: None,
             run: Some(run),
             bad_only: true,
-            account,
+            account: None,
             after,
             limit: PAGE,
             newest_first: false,
@@ -104,17 +112,17 @@ async fn send_bad_events(
 
 fn write(
     format: RejectsFormat,
-    file: Option<&InputFile>,
+    source: Option<PathBuf>,
     options: &ReadOptions,
     mut rows: mpsc::Receiver<BadRow>,
 ) -> anyhow::Result<()> {
     let mut rows = std::iter::from_fn(|| rows.blocking_recv()).peekable();
     if rows.peek().is_none() {
-        out::talk("every row of this run was sent or had nothing to send: there is nothing to mend");
+        out::talk(NOTHING);
         return Ok(());
     }
     let mut stdout = io::BufWriter::new(io::stdout().lock());
-    match (format, file.and_then(source)) {
+    match (format, source) {
         (RejectsFormat::Jsonl, _) => {
             for row in rows {
                 let line = json!({
@@ -133,9 +141,6 @@ fn write(
             write_results(&path, options, outcomes, None, Some(&mut stdout))?;
         }
         (RejectsFormat::Csv, None) => {
-            if file.is_some() {
-                out::talk("the file is gone or was changed; the rows have the columns that are on record");
-            }
             let mut csv = csv::Writer::from_writer(&mut stdout);
             csv.write_record(["email", "name", "tags", "_row", "_code", "_reason"])?;
             for row in rows {

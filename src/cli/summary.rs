@@ -230,7 +230,7 @@ async fn events_of(store: &Store, run: &Run) -> anyhow::Result<Vec<EventRow>> {
         state: None,
         run: Some(run.id),
         bad_only: false,
-        account: &run.account,
+        account: Some(&run.account),
         after: 0,
         limit: EVENTS,
         newest_first: false,

@@ -12,12 +12,13 @@ use super::error::chain;
 use super::send::REFUSED_KEY_PAUSE;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
+use crate::domain::code::Code;
 use crate::domain::event::{
     EventDecision, EventFacts, EventOutcome, EventVerdict, decide_event, settle_doubt,
 };
 use crate::domain::outcome::{Block, BlockCause, FAULTS_IN_A_ROW};
 use crate::domain::verdict::{Cause, Verdict};
-use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, Reply};
+use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, Reply, start_of};
 use crate::store::{
     Allowance, ClaimedEvent, Claims, EventClaim, EventSettlement, ResolveError, Scope, StoreError,
 };
@@ -138,7 +139,17 @@ impl Engine {
     async fn create(&self, event: ClaimedEvent, stop: &Stop) -> Result<(), EngineError> {
         let now = self.clock.now();
         if now.since(event.claimed_at) > self.settings.lease {
-            return self.settle_event(&unsent(event, now)).await;
+            // Others have put the event in doubt by now, and somebody may have decided to ask again.
+            let outcome = EventOutcome::Again { due_at: now, costs_attempt: false };
+            return self
+                .settle_event(&unsent(event, outcome, "the machine slept before it could leave"))
+                .await;
+        }
+        let start = start_of(&event.body);
+        if let Some(why) = start.and_then(|start| self.settings.event_rules.too_late(start, now)) {
+            let reason = format!("`start_at` {why}");
+            let outcome = EventOutcome::Rejected { code: Code::StartInPast, reason };
+            return self.settle_event(&unsent(event, outcome, "it began before it could be asked for")).await;
         }
         let reply = tokio::select! {
             reply = self.client.create_event(&event.body) => reply,
@@ -351,18 +362,20 @@ impl Engine {
     }
 }
 
-/// This machine slept between the claim and the request: others have put the event in doubt by now, and
-/// somebody may have decided to ask again. It was not sent, and is not sent any more.
-fn unsent(event: ClaimedEvent, now: Time) -> EventSettlement {
+/// What was claimed and not sent, and is not sent any more.
+fn unsent(event: ClaimedEvent, outcome: EventOutcome, why: &str) -> EventSettlement {
     EventSettlement {
         event,
-        outcome: EventOutcome::Again { due_at: now, costs_attempt: false },
+        outcome,
         status: None,
         verdict: Verdict::Interrupted.as_str(),
-        detail: Some("the machine slept before the request could leave".to_owned()),
+        detail: Some(why.to_owned()),
         is_fault: false,
         is_unsent: true,
         block: None,
         halt: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

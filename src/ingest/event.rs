@@ -7,7 +7,7 @@ use super::cells::{Cells, restore};
 use super::error::FileError;
 use super::event_columns::{EventColumns, field_of, nearly};
 use super::framing::Frame;
-use super::jsonl::{Lines, place_of};
+use super::jsonl::{Lines, PassedOver, place_of};
 use super::member::code_of;
 use super::table::{ReadOptions, Shape, Table, column_of, describe};
 use crate::domain::code::Code;
@@ -42,16 +42,17 @@ pub fn read_events(
     let refuse = |fault| FileError::new(path, fault);
     if super::is_jsonl(path) {
         let mut lines = Lines::open(path, options).map_err(refuse)?;
+        let mut passed_over = PassedOver::default();
         while let Some(line) = lines.next().map_err(refuse)? {
             let (read, columns) = match line.object() {
-                Ok(object) => of_object(&object, line.text()),
+                Ok(object) => of_object(&object, line.text(), &mut passed_over),
                 Err(trouble) => (Err(trouble), Vec::new()),
             };
             if sink(EventRow { line: line.number, read, columns }).is_break() {
                 break;
             }
         }
-        return Ok(lines.shape());
+        return Ok(lines.shape(&passed_over));
     }
     let mut table = Table::of_events(path, options).map_err(refuse)?;
     let mut cells = Cells::default();
@@ -102,16 +103,22 @@ fn row(
 
 type Read = (Result<Fields, (Code, String)>, Vec<(Field, u64)>);
 
-fn of_object(object: &Map<String, Value>, text: &str) -> Read {
-    let (mut fields, mut columns) = (Fields::default(), Vec::new());
+/// Names that are no field's are remembered, so that somebody is told.
+fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOver) -> Read {
+    let (mut fields, mut columns) = (Fields::default(), Vec::<(Field, u64)>::new());
     for (name, value) in object {
         let Some(field) = field_of(name) else {
             if let Some(meant) = nearly(name) {
                 let said = format!("`{name}` is no field of an event: `{meant}` is");
                 return (Err((Code::FieldInvalid, said)), columns);
             }
+            passed_over.note(name);
             continue;
         };
+        if columns.iter().any(|(known, _)| *known == field) {
+            let said = format!("the object has the field `{field}` twice, in two spellings");
+            return (Err((Code::RowMalformed, said)), columns);
+        }
         match value {
             Value::Null => {}
             Value::String(text) => fields.set(field, text),
@@ -166,7 +173,7 @@ mod tests {
             ]
         );
         let jsonl = "{\"name\":\"Demo; night\",\"start_at\":\"2026-12-03T18:00Z\",\"note\":[1]}\n\n\
-                     {\"name\":\"Other\",\"start_at\":null}\n{\"name\":[\"x\"]}\n{\"name\":\"x\",\"start\":\"y\"}\nnot json\n";
+                     {\"name\":\"Other\",\"start_at\":null}\n{\"name\":[\"x\"]}\n{\"name\":\"x\",\"start\":\"y\"}\n{\"name\":\"x\",\"name\":\"y\"}\n{\"name\":\"x\",\"Name\":\"y\"}\nnot json\n";
         let found = rows("a.jsonl", jsonl);
         assert_eq!(
             found,
@@ -176,6 +183,8 @@ mod tests {
                 (4, Err(Code::FieldInvalid)),
                 (5, Err(Code::FieldInvalid)),
                 (6, Err(Code::RowMalformed)),
+                (7, Err(Code::RowMalformed)),
+                (8, Err(Code::RowMalformed)),
             ]
         );
     }

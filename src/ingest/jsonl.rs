@@ -1,14 +1,18 @@
 //! JSON Lines: one object a line. A line that is none spoils itself and no other.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::columns::API_ID;
 use super::encoding::{Decoder, Origin};
 use super::error::Fault;
 use super::framing::MAX_RECORD;
+use super::mapping::unread;
 use super::open::Source;
 use super::sniff::{refuse_binary, refuse_other_formats};
 use super::table::{ReadOptions, Shape};
@@ -42,8 +46,12 @@ impl Line {
             return Err((Code::EncodingInvalid, said.to_owned()));
         };
         match serde_json::from_str(text) {
-            Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err((Code::RowMalformed, "the line is no JSON object".to_owned())),
+            Ok(Object { repeated: None, fields }) => Ok(fields),
+            // Which of the two is meant, nobody knows.
+            Ok(Object { repeated: Some(name), .. }) => {
+                let name: String = name.chars().take(80).collect();
+                Err((Code::RowMalformed, format!("the object has the field `{name}` twice")))
+            }
             // The parser's own words end in `at line 1 column N`.
             Err(error) => Err((
                 Code::RowMalformed,
@@ -63,10 +71,53 @@ impl Line {
     }
 }
 
+/// An object, and the first of its names that it has twice.
+struct Object {
+    fields: Map<String, Value>,
+    repeated: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut object = Object { fields: Map::new(), repeated: None };
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if object.fields.insert(name.clone(), value).is_some() {
+                        object.repeated.get_or_insert(name);
+                    }
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
 /// Where a name stands in the text of an object: the character, from 1.
 pub(crate) fn place_of(text: &str, name: &str) -> u64 {
     let at = text.find(&format!("\"{name}\"")).unwrap_or(0);
     text.get(..at).unwrap_or_default().chars().count() as u64 + 1
+}
+
+/// Names that mean nothing to us, so that somebody is told.
+#[derive(Debug, Default)]
+pub(crate) struct PassedOver(Vec<String>);
+
+impl PassedOver {
+    /// Takes note of a name; of so many that nobody would read them, of the first only.
+    pub(crate) fn note(&mut self, name: &str) {
+        if self.0.len() < 50 && name != API_ID && !self.0.iter().any(|known| known == name) {
+            self.0.push(name.to_owned());
+        }
+    }
 }
 
 /// The lines of a file, one after the other.
@@ -120,7 +171,7 @@ impl Lines {
     }
 
     /// How the file turned out.
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self, passed_over: &PassedOver) -> Shape {
         let decoder = self.reader.get_ref();
         Shape {
             compression: decoder.source().compression(),
@@ -128,7 +179,7 @@ impl Lines {
             delimiter: b'\n',
             header: Vec::new(),
             headerless: true,
-            notes: Vec::new(),
+            notes: unread(&passed_over.0, &[]).into_iter().collect(),
             warnings: Vec::new(),
         }
     }

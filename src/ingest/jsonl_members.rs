@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::columns::{EMAIL, FIRST, LAST, NAME, STATUS, TAGS, plain};
 use super::error::FileError;
-use super::jsonl::{Lines, place_of};
+use super::jsonl::{Lines, PassedOver, place_of};
 use super::member::{MemberRow, Row, RowError};
 use super::table::{ReadOptions, Shape};
 use crate::domain::code::Code;
@@ -31,8 +31,12 @@ pub(super) fn read(
 ) -> Result<Shape, FileError> {
     let refuse = |fault| FileError::new(path, fault);
     let mut lines = Lines::open(path, options).map_err(refuse)?;
+    let mut passed_over = PassedOver::default();
     while let Some(line) = lines.next().map_err(refuse)? {
         let object = line.object();
+        if let Ok(object) = &object {
+            object.keys().filter(|name| !is_read(name)).for_each(|name| passed_over.note(name));
+        }
         let read = match &object {
             Ok(object) => member(object, options, book, extra, sets),
             Err((code, reason)) => Err((*code, reason.clone(), None)),
@@ -52,7 +56,7 @@ pub(super) fn read(
             break;
         }
     }
-    Ok(lines.shape())
+    Ok(lines.shape(&passed_over))
 }
 
 fn member<'o>(
@@ -89,9 +93,20 @@ fn member<'o>(
     Ok(MemberRow { address, name, tag_set: sets.intern(tags.union(extra)) })
 }
 
-/// Tags as a list, or in one text as in a column.
+fn is_read(name: &str) -> bool {
+    [EMAIL, NAME, FIRST, LAST, STATUS, TAGS].iter().any(|names| names.contains(&plain(name).as_str()))
+}
+
+/// All tags of an object: several fields of tags count together, as columns do.
 fn tags(object: &Map<String, Value>, book: &TagBook) -> Result<TagSet, Trouble> {
-    let Some((field, value)) = find(object, TAGS) else { return Ok(TagSet::default()) };
+    let of_tags = object.iter().filter(|(name, _)| TAGS.contains(&plain(name).as_str()));
+    of_tags
+        .map(|(field, value)| tags_of(field, value, book))
+        .try_fold(TagSet::default(), |all, tags| Ok(all.union(&tags?)))
+}
+
+/// Tags as a list, or in one text as in a column.
+fn tags_of(field: &str, value: &Value, book: &TagBook) -> Result<TagSet, Trouble> {
     let wrong = |code, said: String| (code, format!("`{field}` {said}"), Some(field.to_owned()));
     let cell = match value {
         Value::Null => return Ok(TagSet::default()),
@@ -177,7 +192,8 @@ mod tests {
             {\"E-mail\":\"b@x.org\",\"tags\":\"tag-2;tag-1\",\"other\":{\"x\":1}}\r\n\
             {\"email\":\"c@x.org\"\n[1]\n{\"email\":7}\n{\"name\":\"x\"}\n{\"email\":\"d\"}\n\
             {\"email\":\"e@x.org\",\"tags\":[\"none\"]}\n{\"email\":\"\xff@x.org\"}\n{\"email\":\"f@x.org\"}\n\
-            {\"email\":\"g@x.org\",\"approval_status\":\"declined\"}";
+            {\"email\":\"g@x.org\",\"approval_status\":\"declined\"}\n\
+            {\"email\":\"h@x.org\",\"tags\":\"tag-1\",\"Tag\":[\"tag-2\"]}\n{\"email\":\"i@x.org\",\"email\":\"j@x.org\"}";
         let rows = members(text);
         let kept: Vec<_> =
             rows.iter().map(|(line, read)| (*line, read.as_ref().map(String::as_str))).collect();
@@ -195,6 +211,8 @@ mod tests {
                 (10, Err(&(Code::EncodingInvalid, 1))),
                 (11, Ok("f@x.org  1")),
                 (12, Err(&(Code::GuestExcluded, 20))),
+                (13, Ok("h@x.org  0")),
+                (14, Err(&(Code::RowMalformed, 1))),
             ]
         );
     }

@@ -64,6 +64,13 @@ fn iso(at: Time) -> String {
     format!("{}Z", text.trim_end_matches('Z').strip_suffix("000").unwrap_or(&text))
 }
 
+/// When the event of a body begins.
+#[must_use]
+pub fn start_of(body: &EventBody) -> Option<Time> {
+    let body: Value = serde_json::from_str(body.0.expose_secret()).ok()?;
+    Time::parse(body.get(Field::StartAt.as_str())?.as_str()?)
+}
+
 impl Client {
     /// Creates an event: `POST /event/create`.
     pub async fn create_event(&self, body: &EventBody) -> EventReply {
@@ -201,6 +208,7 @@ mod tests {
     fn the_body_has_what_was_given_and_nothing_else() {
         let body = event_body(&event(&[(Field::Name, "Demo")]));
         assert_eq!(body.0.expose_secret(), r#"{"name":"Demo"}"#);
+        assert_eq!(start_of(&body), None);
         let full = event_body(&event(&[
             (Field::Name, "De\"mo"),
             (Field::StartAt, "2026-12-03T18:00:00Z"),
@@ -211,6 +219,7 @@ mod tests {
             (Field::ZoomMeetingUrl, "https://zoom.us/j/1"),
             (Field::ZoomMeetingPassword, "s3cret"),
         ]));
+        assert_eq!(start_of(&full), Time::parse("2026-12-03T18:00:00Z"));
         let full: Value = serde_json::from_str(full.0.expose_secret()).expect("JSON");
         assert_eq!(
             full,

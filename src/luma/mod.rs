@@ -12,6 +12,6 @@ mod throttle;
 pub use beta::IMPORT_ROUTE;
 pub use beta::USER_ROUTE;
 pub use client::{Client, ClientError, ClientOptions};
-pub use event::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, event_body};
+pub use event::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, event_body, start_of};
 pub use reply::{Identity, Reply};
 pub use throttle::Throttle;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lumasync::clock::{Clock, Time};
+use lumasync::domain::code::Code;
 use lumasync::domain::event::{
     ApiId, EventBody, EventOutcome, EventRules, EventState, Field, Fields, Happening, Resolution, next,
     parse_event,
@@ -170,7 +171,9 @@ impl World {
             }
             Happening::Claimed => self.claim().await.is_some_and(|claimed| claimed.id == id),
             Happening::AnsweredCreated => answered(EventOutcome::Created { api_id: api_id() }).await,
-            Happening::AnsweredRejected => answered(EventOutcome::Rejected { reason: "no".into() }).await,
+            Happening::AnsweredRejected => {
+                answered(EventOutcome::Rejected { code: Code::ApiRejected, reason: "no".into() }).await
+            }
             Happening::AnsweredNotDone => {
                 answered(EventOutcome::Again { due_at: now, costs_attempt: false }).await
             }
@@ -201,7 +204,7 @@ fn outcome_to(state: EventState) -> Option<EventOutcome> {
     let reason = || "seen".to_owned();
     match state {
         EventState::Created => Some(EventOutcome::Created { api_id: api_id() }),
-        EventState::Rejected => Some(EventOutcome::Rejected { reason: reason() }),
+        EventState::Rejected => Some(EventOutcome::Rejected { code: Code::ApiRejected, reason: reason() }),
         EventState::Failed => Some(EventOutcome::Failed { reason: reason() }),
         EventState::Unknown => Some(EventOutcome::Unknown { reason: reason() }),
         _ => None,
@@ -218,7 +221,7 @@ fn wanted(key: &str) -> EventIntake {
 }
 
 fn invalid() -> EventIntake {
-    let code = lumasync::domain::code::Code::NameMissing;
+    let code = Code::NameMissing;
     EventIntake::Invalid { name: String::new(), code, reason: "no name".into() }
 }
 

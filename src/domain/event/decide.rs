@@ -5,6 +5,7 @@
 use super::state::Happening;
 use super::verdict::{ApiId, EventVerdict};
 use crate::clock::Time;
+use crate::domain::code::Code;
 use crate::domain::outcome::{Block, BlockCause, SHORTEST_BLOCK, pause_after_faults};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::Cause;
@@ -17,8 +18,10 @@ pub enum EventOutcome {
         /// Luma's id of it.
         api_id: ApiId,
     },
-    /// Luma does not want it.
+    /// It is not created: Luma does not want it, or it began before it could be asked for.
     Rejected {
+        /// Which of the two.
+        code: Code,
         /// Why, in words.
         reason: String,
     },
@@ -98,7 +101,9 @@ pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision
     let pause = |reason: &str| pause_after_faults(reason, facts.faults, facts.retry, facts.jitter, facts.now);
     match verdict {
         EventVerdict::Created { api_id } => only(EventOutcome::Created { api_id: api_id.clone() }),
-        EventVerdict::Refused { message } => only(EventOutcome::Rejected { reason: message.clone() }),
+        EventVerdict::Refused { message } => {
+            only(EventOutcome::Rejected { code: Code::ApiRejected, reason: message.clone() })
+        }
         EventVerdict::Throttled { retry_after } => {
             let until = facts.now.plus(retry_after.unwrap_or(facts.block).max(SHORTEST_BLOCK));
             let reason = "Luma answered 429: too many requests".to_owned();

@@ -18,6 +18,15 @@ pub struct EventRules {
     pub cover_hosts: Vec<String>,
 }
 
+impl EventRules {
+    /// Why an event that begins at `start` is created no more, where that is so.
+    #[must_use]
+    pub fn too_late(&self, start: Time, now: Time) -> Option<&'static str> {
+        (start < now && !self.allow_past)
+            .then_some("is in the past: write a later one, or set `events.allow_past = true`")
+    }
+}
+
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -144,11 +153,10 @@ impl Reading<'_> {
         let zone = named.or_else(|| zone(rules.default_timezone.as_deref()?).ok());
         self.text(Field::StartAt, |text| {
             let start = moment(text, zone.as_ref()).map_err(not_a_start)?;
-            if start < now && !rules.allow_past {
-                let why = "is in the past: write a later one, or set `events.allow_past = true`";
-                return Err((Code::StartInPast, why.to_owned()));
+            match rules.too_late(start, now) {
+                Some(why) => Err((Code::StartInPast, why.to_owned())),
+                None => Ok(start),
             }
-            Ok(start)
         })
     }
 

@@ -122,9 +122,10 @@ impl EventVerdict {
         match (status, api_id) {
             (200..=299, Some(api_id)) if is_lumas => Self::Created { api_id },
             (401, _) => halted(Cause::Key),
-            (402 | 403, _) => halted(Cause::Plan),
-            // Luma's own words are about this event: a community that is not there, say.
+            // Luma's own words are about this event: a community that is not there, or is somebody else's.
             (404 | 410, _) if is_lumas => Self::Refused { message },
+            (403, _) if is_lumas && !speaks_of_plan(&message) => Self::Refused { message },
+            (402 | 403, _) => halted(Cause::Plan),
             // Said before anything is done, by whoever says it. Not so 302 and 303, which may follow a success.
             (301 | 307 | 308 | 404 | 405 | 410 | 415 | 426, _) => halted(Cause::Route),
             (429, _) => Self::Throttled { retry_after },
@@ -169,6 +170,14 @@ fn speaks_of_key(message: &str) -> bool {
     message.to_ascii_lowercase().contains("api key")
 }
 
+/// Of what every event would meet alike.
+fn speaks_of_plan(message: &str) -> bool {
+    let words =
+        ["plan", "plus", "subscription", "upgrade", "billing", "payment", "trial", "suspended", "disabled"];
+    let lower = message.to_ascii_lowercase();
+    speaks_of_key(message) || lower.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +219,8 @@ mod tests {
         for (status, name) in [
             (400, "refused"),
             (401, "halted"),
-            (403, "halted"),
+            (402, "halted"),
+            (403, "refused"),
             (404, "refused"),
             (425, "transient"),
             (429, "throttled"),

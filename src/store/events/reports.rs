@@ -41,8 +41,8 @@ pub struct EventFilter<'a> {
     pub run: Option<i64>,
     /// Only those that ended badly.
     pub bad_only: bool,
-    /// Of this account.
-    pub account: &'a str,
+    /// Only those of this account.
+    pub account: Option<&'a str>,
     /// Those after this number.
     pub after: i64,
     /// So many at most; the newest of them where nothing else is asked.
@@ -162,12 +162,12 @@ macro_rules! row_columns {
 }
 
 impl Store {
-    /// Events of an account, filtered.
+    /// Events, filtered.
     pub async fn events(&self, filter: &EventFilter<'_>) -> Result<Vec<EventRow>> {
         let rows = read!(self, db => {
             sqlx::query_as(concat!(
                 row_columns!(),
-                "where account = $1 and ($2 is null or state = $2) and ($3 is null or run_id = $3)
+                "where ($1 is null or account = $1) and ($2 is null or state = $2) and ($3 is null or run_id = $3)
                    and (not $4 or state in ('invalid', 'rejected', 'failed')) and id > $5
                  order by case when $7 then -id else id end limit $6"
             ))

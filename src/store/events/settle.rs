@@ -55,8 +55,8 @@ impl<'a> Columns<'a> {
         Ok(match outcome {
             EventOutcome::Created { api_id } => Self { api_id: Some(api_id.as_str()), ..none },
             EventOutcome::Again { due_at, .. } => Self { due_at: Some(*due_at), ..none },
-            EventOutcome::Rejected { reason } => {
-                Self { code: Some(Code::ApiRejected), reason: Some(reason), ..none }
+            EventOutcome::Rejected { code, reason } => {
+                Self { code: Some(*code), reason: Some(reason), ..none }
             }
             EventOutcome::Failed { reason } => {
                 Self { code: Some(Code::AttemptsExhausted), reason: Some(reason), ..none }
