@@ -25,10 +25,12 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
         bad_only: false,
         account: None,
         after: 0,
-        limit: args.limit,
+        limit: args.limit.saturating_add(1),
         newest_first: true,
     };
-    let events = store.events(&filter).await?;
+    let mut events = store.events(&filter).await?;
+    let is_cut = events.len() > args.limit as usize;
+    events.truncate(args.limit as usize);
     store.close().await;
     let text = || {
         let mut text =
@@ -47,9 +49,20 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
         if events.iter().any(|event| event.state == EventState::Unknown.as_str()) {
             text.push_str("hint: `lumasync events show ID` says what to look for on Luma\n");
         }
+        if is_cut {
+            let _ = writeln!(
+                text,
+                "hint: there are older ones: `--limit {}` shows more",
+                args.limit.saturating_mul(10)
+            );
+        }
         text
     };
-    out::result(global.output, text, || json!({ "events": events.iter().map(json_of).collect::<Vec<_>>() }))?;
+    out::result(
+        global.output,
+        text,
+        || json!({ "events": events.iter().map(json_of).collect::<Vec<_>>(), "more": is_cut }),
+    )?;
     Ok(Exit::Ok)
 }
 
@@ -112,18 +125,18 @@ pub(super) fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
 
 fn told(story: &EventStory) -> String {
     let row = &story.row;
-    let mut text = format!("event {}  {}  {}", row.id, row.state, row.name);
+    let mut text = format!("event {}  {}  {}", row.id, row.state, printable(&row.name));
     if let Some(api_id) = &row.api_id {
         let _ = write!(text, "\n  on Luma as `{api_id}`");
     }
     if let Some(reason) = &row.reason {
-        let _ = write!(text, "\n  {}: {reason}", row.code.as_deref().unwrap_or_default());
+        let _ = write!(text, "\n  {}: {}", row.code.as_deref().unwrap_or_default(), printable(reason));
     }
     let line = row.line.map(|line| format!(", line {line}")).unwrap_or_default();
     let run = row.run_id.map(|run| format!(", run {run}{line}")).unwrap_or_default();
     let _ = write!(text, "\n  inserted at {}{run}", story.record.created_at);
     for (name, value) in fields(story) {
-        let _ = write!(text, "\n  {name:<22} {value}");
+        let _ = write!(text, "\n  {name:<22} {}", printable(&value));
     }
     for attempt in &story.attempts {
         let _ = write!(text, "\n  request {}: {}", attempt.id, request(attempt));
@@ -152,7 +165,7 @@ fn request(attempt: &EventAttempt) -> String {
     let end = attempt.finished_at.map_or_else(|| "under way".to_owned(), |at| format!("ended at {at}"));
     let verdict = attempt.verdict.as_deref().unwrap_or("no answer yet");
     let status = attempt.status.map(|status| format!("status {status}, ")).unwrap_or_default();
-    let said = attempt.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let said = attempt.detail.as_ref().map(|detail| format!(": {}", printable(detail))).unwrap_or_default();
     format!("begun at {}, {end}, {sent}, {status}{verdict}{said}", attempt.started_at)
 }
 
@@ -165,7 +178,7 @@ fn what_to_look_for(story: &EventStory) -> String {
         "\nlook for it on Luma: an event named `{}`{start}{}, among the events that you host\n\
          hint: it is there: `lumasync events resolve {id} --created EVT-ID`, with the id that Luma shows\n\
          hint: it is not: look again after a minute, then `lumasync events resolve {id} --send-again`",
-        row.name,
+        printable(&row.name),
         since.unwrap_or_default(),
         id = row.id
     )
@@ -210,7 +223,7 @@ fn json_of_story(story: &EventStory) -> Value {
 
 /// What a person found out.
 pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Result<Exit> {
-    let event_id = |text: &str| ApiId::parse(text).filter(|id| id.as_str().starts_with("evt-"));
+    let event_id = |text: &str| ApiId::parse(text).filter(|id| id.as_str().starts_with(ApiId::PREFIX));
     let named = args.created.as_ref().map(|text| (text, event_id(text.trim())));
     let resolution = match named {
         None => Resolution::SendAgain,
@@ -227,7 +240,8 @@ pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Resu
         return Ok(Exit::Usage);
     };
     let store = open_known(&load(global, Need::Database)?).await?;
-    let resolved = store.resolve_event(args.id, &resolution, &who, Clock::system().now()).await;
+    let now = Clock::system().now();
+    let resolved = store.resolve_event(args.id, &resolution, &who, now, now).await;
     let left = store.event_depth(MAIN_ACCOUNT).await?.unknown;
     store.close().await;
     let resolved = resolved?;

@@ -14,7 +14,7 @@ use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{
-    EventDecision, EventFacts, EventOutcome, EventVerdict, decide_event, settle_doubt,
+    EventDecision, EventFacts, EventOutcome, EventVerdict, POLICY, decide_event, settle_doubt,
 };
 use crate::domain::outcome::{Block, BlockCause, FAULTS_IN_A_ROW};
 use crate::domain::verdict::{Cause, Verdict};
@@ -22,9 +22,6 @@ use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, Reply, start_of};
 use crate::store::{
     Allowance, ClaimedEvent, Claims, EventClaim, EventSettlement, ResolveError, Scope, StoreError,
 };
-
-/// Who ends doubt where nobody has looked.
-const POLICY: &str = "events.on_unknown";
 
 type InFlight = JoinSet<Result<(), EngineError>>;
 
@@ -63,7 +60,7 @@ impl Engine {
         stop: &Stop,
         in_flight: &mut InFlight,
     ) -> Result<DrainEnd, EngineError> {
-        let mut permits = 0;
+        let (mut permits, mut is_proved) = (0, false);
         loop {
             while let Some(done) = in_flight.try_join_next() {
                 done??;
@@ -85,7 +82,9 @@ impl Engine {
                 continue;
             }
             self.end_doubts().await?;
-            let until = match self.claim_events(scope, permits.min(free)).await? {
+            let claimed = self.claim_events(scope, permits.min(free), is_proved).await?;
+            is_proved = false;
+            let until = match claimed {
                 EventClaim::Events(events) => {
                     permits = permits.saturating_sub(events.len());
                     for event in events {
@@ -95,7 +94,7 @@ impl Engine {
                     continue;
                 }
                 EventClaim::Probe => {
-                    self.probe(stop).await?;
+                    is_proved = self.probe(stop).await?;
                     continue;
                 }
                 EventClaim::Idle if !for_ever && in_flight.is_empty() => return Ok(DrainEnd::Done),
@@ -113,7 +112,12 @@ impl Engine {
         }
     }
 
-    async fn claim_events(&self, scope: Scope, limit: usize) -> Result<EventClaim, EngineError> {
+    async fn claim_events(
+        &self,
+        scope: Scope,
+        limit: usize,
+        is_proved: bool,
+    ) -> Result<EventClaim, EngineError> {
         let claims = Claims {
             account: &self.settings.account,
             worker_id: self.worker_id,
@@ -122,7 +126,7 @@ impl Engine {
             allowance: self.settings.allowance,
             route: CREATE_ROUTE,
         };
-        match self.store.claim_events(&claims, &self.clock).await {
+        match self.store.claim_events(&claims, is_proved, &self.clock).await {
             Ok(claims) => {
                 self.events_left.store(claims.left, Ordering::Relaxed);
                 Ok(claims.claim)
@@ -149,6 +153,7 @@ impl Engine {
         if let Some(why) = start.and_then(|start| self.settings.event_rules.too_late(start, now)) {
             let reason = format!("`start_at` {why}");
             let outcome = EventOutcome::Rejected { code: Code::StartInPast, reason };
+            let outcome = outcome.after_a_guess(event.is_guess);
             return self.settle_event(&unsent(event, outcome, "it began before it could be asked for")).await;
         }
         let reply = tokio::select! {
@@ -161,6 +166,7 @@ impl Engine {
         let facts = EventFacts {
             attempts: event.attempts,
             faults: event.faults,
+            is_guess: event.is_guess,
             retry: self.settings.retry,
             block: self.settings.allowance.window,
             jitter: self.chance(),
@@ -246,7 +252,10 @@ impl Engine {
             else {
                 continue;
             };
-            match self.store.resolve_event(doubt.id, &resolution, POLICY, self.clock.now()).await {
+            let now = self.clock.now();
+            // It may still be under way: at once would be the surest way to a twin.
+            let due_at = now.plus(self.settings.retry.backoff(doubt.attempts, self.chance(), None));
+            match self.store.resolve_event(doubt.id, &resolution, POLICY, due_at, now).await {
                 Ok(_) => {
                     tracing::warn!(
                         event = doubt.id,
@@ -262,12 +271,12 @@ impl Engine {
     }
 
     /// Finds out whether Luma is well again by a question that may be repeated: an event would end in
-    /// doubt if it is not.
-    async fn probe(&self, stop: &Stop) -> Result<(), EngineError> {
+    /// doubt if it is not. Whether it is.
+    async fn probe(&self, stop: &Stop) -> Result<bool, EngineError> {
         let reply = match self.ask_identity(stop).await {
-            Ok(Ok(_)) => return Ok(self.store.end_own_block(&self.settings.account).await?),
+            Ok(Ok(_)) => return self.is_well().await,
             Ok(Err(reply)) => reply,
-            Err(EngineError::Stopped) => return Ok(()),
+            Err(EngineError::Stopped) => return Ok(false),
             Err(error) => return Err(error),
         };
         let now = self.clock.now();
@@ -293,9 +302,15 @@ impl Engine {
             | Verdict::Refused { .. }
             | Verdict::TooLarge { .. }
             | Verdict::Halted { .. }
-            | Verdict::Interrupted => return Ok(self.store.end_own_block(&self.settings.account).await?),
+            | Verdict::Interrupted => return self.is_well().await,
         };
-        Ok(self.store.block(&self.settings.account, &block).await?)
+        self.store.block(&self.settings.account, &block).await?;
+        Ok(false)
+    }
+
+    async fn is_well(&self) -> Result<bool, EngineError> {
+        self.store.end_own_block(&self.settings.account).await?;
+        Ok(true)
     }
 
     fn count_unreached(&self, reply: &Reply) {

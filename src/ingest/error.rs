@@ -104,6 +104,12 @@ pub enum Fault {
         /// The one that was probably meant.
         meant: &'static str,
     },
+    /// A column of people's addresses in a file of events.
+    #[error("has a column `{column}`, which no event has")]
+    EmailOfEvent {
+        /// The column.
+        column: String,
+    },
     /// Two columns say the same of an event.
     #[error("has the column `{column}` twice (numbers {first_at} and {second_at})")]
     EventColumnTwice {
@@ -161,6 +167,9 @@ impl Fault {
             }
             Self::EventColumn { meant, .. } => {
                 return Some(format!("rename it to `{meant}`, or to something quite different").into());
+            }
+            Self::EmailOfEvent { .. } => {
+                "a list of members goes into `drop/members`, or to `sync` without `--kind events`; of a list of events, remove the column"
             }
             Self::EventColumnTwice { .. } => "rename or remove one of the two",
             Self::NoEmail { meant: Some(meant), .. } => {

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::cells::{Cells, restore};
 use super::error::FileError;
-use super::event_columns::{EventColumns, field_of, nearly};
+use super::event_columns::{EventColumns, field_of, is_of_members, nearly};
 use super::framing::Frame;
 use super::jsonl::{Lines, PassedOver, place_of};
 use super::member::code_of;
 use super::table::{ReadOptions, Shape, Table, column_of, describe};
 use crate::domain::code::Code;
 use crate::domain::event::{Field, Fields};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// One record of a file of events.
 #[derive(Debug)]
@@ -103,10 +103,23 @@ fn row(
 
 type Read = (Result<Fields, (Code, String)>, Vec<(Field, u64)>);
 
+/// A number to the last digit; `90.0` is one of those, and what has more than sixteen is not.
+fn whole(number: &Number) -> Option<String> {
+    let is_exact = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
+    match number.as_f64().filter(|_| number.is_f64()) {
+        None => Some(number.to_string()),
+        Some(float) => Some(float).filter(is_exact).map(|float| format!("{float:.0}")),
+    }
+}
+
 /// Names that are no field's are remembered, so that somebody is told.
 fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOver) -> Read {
     let (mut fields, mut columns) = (Fields::default(), Vec::<(Field, u64)>::new());
     for (name, value) in object {
+        if is_of_members(name) {
+            let said = format!("`{name}` is no field of an event: is this a list of members?");
+            return (Err((Code::FieldInvalid, said)), columns);
+        }
         let Some(field) = field_of(name) else {
             if let Some(meant) = nearly(name) {
                 let said = format!("`{name}` is no field of an event: `{meant}` is");
@@ -122,7 +135,16 @@ fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOv
         match value {
             Value::Null => {}
             Value::String(text) => fields.set(field, text),
-            Value::Bool(_) | Value::Number(_) => fields.set(field, &value.to_string()),
+            Value::Bool(_) => fields.set(field, &value.to_string()),
+            Value::Number(number) => {
+                let Some(text) = whole(number) else {
+                    let said = format!(
+                        "`{field}` holds a number that is rounded when it is read: write it in quotes"
+                    );
+                    return (Err((Code::FieldInvalid, said)), columns);
+                };
+                fields.set(field, &text);
+            }
             Value::Array(_) | Value::Object(_) => {
                 let said = format!("`{field}` holds a list or an object, and takes a single value");
                 return (Err((Code::FieldInvalid, said)), columns);
@@ -173,7 +195,7 @@ mod tests {
             ]
         );
         let jsonl = "{\"name\":\"Demo; night\",\"start_at\":\"2026-12-03T18:00Z\",\"note\":[1]}\n\n\
-                     {\"name\":\"Other\",\"start_at\":null}\n{\"name\":[\"x\"]}\n{\"name\":\"x\",\"start\":\"y\"}\n{\"name\":\"x\",\"name\":\"y\"}\n{\"name\":\"x\",\"Name\":\"y\"}\nnot json\n";
+                     {\"name\":\"Other\",\"start_at\":null}\n{\"name\":[\"x\"]}\n{\"name\":\"x\",\"start\":\"y\"}\n{\"name\":\"x\",\"name\":\"y\"}\n{\"name\":\"x\",\"Name\":\"y\"}\n{\"name\":\"x\",\"client_key\":100000000000000000000001}\n{\"name\":\"x\",\"duration_minutes\":9e1}\n{\"name\":\"x\",\"email\":\"a@x.org\"}\nnot json\n";
         let found = rows("a.jsonl", jsonl);
         assert_eq!(
             found,
@@ -184,7 +206,10 @@ mod tests {
                 (5, Err(Code::FieldInvalid)),
                 (6, Err(Code::RowMalformed)),
                 (7, Err(Code::RowMalformed)),
-                (8, Err(Code::RowMalformed)),
+                (8, Err(Code::FieldInvalid)),
+                (9, Ok(texts("x", ""))),
+                (10, Err(Code::FieldInvalid)),
+                (11, Err(Code::RowMalformed)),
             ]
         );
     }

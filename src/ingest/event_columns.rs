@@ -2,7 +2,7 @@
 //!
 //! A column that is nearly one of them stops the file: an event without its start would be created.
 
-use super::columns::{API_ID, OURS, plain};
+use super::columns::{API_ID, EMAIL, OURS, plain};
 use super::error::Fault;
 use super::mapping::{Heading, excerpt, unread};
 use crate::domain::event::Field;
@@ -17,6 +17,9 @@ impl EventColumns {
         let mut heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
         let mut places: Vec<(usize, Field)> = Vec::new();
         for (at, name) in heading.header.iter().enumerate() {
+            if is_of_members(name) {
+                return Err(Fault::EmailOfEvent { column: excerpt(name) });
+            }
             let Some(field) = field_of(name) else {
                 if let Some(meant) = nearly(name) {
                     return Err(Fault::EventColumn { column: excerpt(name), meant: meant.as_str() });
@@ -45,12 +48,25 @@ pub(super) fn field_of(name: &str) -> Option<Field> {
     Field::ALL.iter().copied().find(|field| plain(field.as_str()) == name)
 }
 
+/// Whether a name says that this is a list of people: each of them would become an event.
+pub(super) fn is_of_members(name: &str) -> bool {
+    EMAIL.contains(&plain(name).as_str())
+}
+
 /// The columns that hold what lets people into a meeting.
 pub(super) fn discreet(header: &[String]) -> Vec<(usize, Field)> {
-    let secret = |name: &String| {
-        field_of(name).filter(|field| matches!(field, Field::ZoomMeetingPassword | Field::ZoomMeetingUrl))
-    };
-    header.iter().enumerate().filter_map(|(at, name)| Some((at, secret(name)?))).collect()
+    header.iter().enumerate().filter_map(|(at, name)| Some((at, secret_of(name)?))).collect()
+}
+
+/// The field of those that are secret which a name means, also where it is misspelt.
+pub(super) fn secret_of(name: &str) -> Option<Field> {
+    let is_secret = |field: &Field| matches!(field, Field::ZoomMeetingPassword | Field::ZoomMeetingUrl);
+    let known = field_of(name).or_else(|| nearly(name));
+    known.filter(is_secret).or_else(|| {
+        let plain = plain(name);
+        let speaks_of = |word: &&str| plain.contains(*word);
+        ["password", "passcode", "passwd", "pwd"].iter().any(speaks_of).then_some(Field::ZoomMeetingPassword)
+    })
 }
 
 /// The field that a name was probably meant for.
@@ -60,13 +76,17 @@ pub(super) fn nearly(name: &str) -> Option<Field> {
         return None;
     }
     let plain_name = plain(name);
-    let is_near = |field: &Field| {
-        let known = plain(field.as_str());
-        let distance = strsim::osa_distance(&known, &plain_name);
-        distance <= known.len().min(plain_name.len()) / 4
-            || SHORT.iter().any(|(short, meant)| *meant == *field && *short == plain_name)
+    if plain_name.len() <= 2 {
+        return None;
+    }
+    let short = SHORT.iter().find(|(short, _)| *short == plain_name).map(|(_, meant)| *meant);
+    let nearest = || {
+        let distance = |field: &Field| strsim::osa_distance(&plain(field.as_str()), &plain_name);
+        let is_near =
+            |field: &Field| distance(field) <= plain(field.as_str()).len().min(plain_name.len()) / 4;
+        Field::ALL.iter().copied().filter(is_near).min_by_key(distance)
     };
-    Field::ALL.iter().copied().filter(|_| plain_name.len() > 2).find(is_near)
+    short.or_else(nearest)
 }
 
 /// What people call fields.
@@ -100,12 +120,22 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_known_also_where_they_are_misspelt() {
+        for name in ["zoom_meeting_pasword", "Zoom Passcode", "pwd", "zoom_meeting_password"] {
+            assert_eq!(secret_of(name), Some(Field::ZoomMeetingPassword), "{name}");
+        }
+        assert_eq!(secret_of("zoom_meeting_ulr"), Some(Field::ZoomMeetingUrl));
+        assert_eq!(secret_of("name"), None);
+    }
+
+    #[test]
     fn what_is_nearly_a_field_stops_the_file() {
         for (header, said) in [
             ("name,start", "has a column `start`, which no event has"),
             ("name,strat_at", "has a column `strat_at`, which no event has"),
             ("name,require_rsvp_aproval", "has a column `require_rsvp_aproval`, which no event has"),
             ("name,Name", "has the column `name` twice (numbers 1 and 2)"),
+            ("email,name", "has a column `email`, which no event has"),
             ("title,start_at", "has no column `name`; its header is `title, start_at`"),
         ] {
             assert_eq!(columns(header), Err(said.to_owned()), "{header}");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::columns::API_ID;
 use super::error::FileError;
-use super::event_columns::field_of;
+use super::event_columns::secret_of;
 use super::jsonl::{Line, Lines};
 use super::results::{Counts, Outcome, ResultsError};
 use super::table::ReadOptions;
@@ -73,7 +73,7 @@ fn told(line: &Line, outcome: &Outcome, kind: Kind) -> Map<String, Value> {
                 Value::Null => continue,
                 other => other.to_string(),
             };
-            if let Some(field) = field_of(name)
+            if let Some(field) = secret_of(name)
                 && *hide(field, &text) != *text
             {
                 *value = Value::from(hide(field, &text).into_owned());
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(
             good,
             "{\"Zoom Meeting Password\":\"[hidden]\",\"_api_id\":\"evt-1\",\"_code\":\"code\",\"_reason\":\"why\",\"_row\":1,\
-             \"name\":\"A\",\"zoom_meeting_url\":\"https://z.us/j/1?pwd=[hidden]\"}\n"
+             \"name\":\"A\",\"zoom_meeting_url\":\"https://z.us/j/1?[hidden]\"}\n"
         );
         assert!(!bad.contains("s3cret") && !bad.contains("123456"), "{bad}");
         assert_eq!(bad.lines().count(), 2);

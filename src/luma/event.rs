@@ -13,7 +13,7 @@ use super::client::Client;
 use super::reply::{MAX_ANSWER, header, innermost, message, parse_retry_after, speaks_of_an_error};
 use crate::clock::Time;
 use crate::domain::event::{
-    Answer, ApiId, Event, EventBody, EventVerdict, Field, HIDDEN, LookUp, Zoom, secrets,
+    Answer, ApiId, Event, EventBody, EventVerdict, Field, LookUp, Zoom, quotes_secret,
 };
 
 /// Creates an event.
@@ -80,10 +80,10 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(body.0.expose_secret().to_owned());
         let (status, answer) = match request.send().await {
-            Ok(response) => (Some(response.status().as_u16()), read(response, self.clock.now()).await),
+            Ok(response) => (Some(response.status().as_u16()), read(response, body, self.clock.now()).await),
             Err(error) => (None, of_error(&error, self.once_timeout)),
         };
-        EventReply { status, verdict: EventVerdict::of(discreet(answer, body)) }
+        EventReply { status, verdict: EventVerdict::of(answer) }
     }
 }
 
@@ -99,7 +99,7 @@ fn of_error(error: &reqwest::Error, timeout: std::time::Duration) -> Answer {
 }
 
 /// Reads an answer to its end, or to the cap.
-async fn read(mut response: Response, now: Time) -> Answer {
+async fn read(mut response: Response, asked: &EventBody, now: Time) -> Answer {
     let status = response.status().as_u16();
     let retry_after = header(&response, RETRY_AFTER).and_then(|text| parse_retry_after(&text, now));
     let location = header(&response, HeaderName::from_static("location"));
@@ -113,39 +113,42 @@ async fn read(mut response: Response, now: Time) -> Answer {
     };
     let body = serde_json::from_slice::<Value>(&bytes).ok().filter(|body| is_complete && body.is_object());
     let api_id = body.as_ref().filter(|body| !speaks_of_an_error(body)).and_then(|body| body.get("api_id"));
-    let message = match location {
-        Some(location) if (300..=399).contains(&status) => format!("a redirect to `{location}`"),
-        _ if !is_complete => "an answer that was cut off".to_owned(),
-        _ => message(&bytes),
+    let redirect = location.filter(|_| (300..=399).contains(&status));
+    let full = format!("{} {}", redirect.as_deref().unwrap_or_default(), String::from_utf8_lossy(&bytes));
+    let message = match redirect {
+        // Before anything is shortened: the beginning of a password opens half the door.
+        _ if quotes_password(&full, asked) => "an answer that quotes a password, and is not kept".to_owned(),
+        Some(location) => format!("a redirect to `{location}`"),
+        None if !is_complete => "an answer that was cut off".to_owned(),
+        None => message(&bytes),
     };
     Answer::Status {
         status,
         is_lumas: body.is_some(),
         api_id: api_id.and_then(Value::as_str).and_then(ApiId::parse),
+        own_words: own_words(&message, asked),
         message,
         retry_after,
     }
 }
 
 /// An answer may quote what it was asked, and with it what lets people into a meeting.
-fn discreet(answer: Answer, body: &EventBody) -> Answer {
-    let body: Value = serde_json::from_str(body.0.expose_secret()).unwrap_or_default();
-    let mut secrets: Vec<&str> = [Field::ZoomMeetingPassword, Field::ZoomMeetingUrl]
-        .into_iter()
-        .filter_map(|field| Some((field, body.get(field.as_str())?.as_str()?)))
-        .flat_map(|(field, value)| secrets(field, value).into_iter().map(|secret| &value[secret]))
-        .filter(|secret| !secret.is_empty())
-        .collect();
-    // One may be the beginning of another.
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let hide = |text: String| secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
-    match answer {
-        Answer::Unreached { reason } => Answer::Unreached { reason: hide(reason) },
-        Answer::None { reason } => Answer::None { reason: hide(reason) },
-        Answer::Status { status, is_lumas, api_id, message, retry_after } => {
-            Answer::Status { status, is_lumas, api_id, message: hide(message), retry_after }
-        }
-    }
+fn quotes_password(text: &str, asked: &EventBody) -> bool {
+    let asked: Value = serde_json::from_str(asked.0.expose_secret()).unwrap_or_default();
+    [Field::ZoomMeetingPassword, Field::ZoomMeetingUrl].into_iter().any(|field| {
+        let value = asked.get(field.as_str()).and_then(Value::as_str);
+        value.is_some_and(|value| quotes_secret(text, field, value))
+    })
+}
+
+/// What an answer says without the texts of the event: a name may speak of anything.
+fn own_words(message: &str, asked: &EventBody) -> String {
+    let asked: Value = serde_json::from_str(asked.0.expose_secret()).unwrap_or_default();
+    let texts = asked.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_str);
+    texts.filter(|text| !text.trim().is_empty()).fold(message.to_owned(), |message, text| {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        message.replace(text, " ").replace(&flat, " ").replace(&flat.replace('"', "\\\""), " ")
+    })
 }
 
 #[cfg(test)]
@@ -281,7 +284,7 @@ mod tests {
         }
         assert_eq!(
             verdicts[0],
-            EventVerdict::Refused { message: "no `[hidden]`, no `https://zoom.us/j/1?pwd=[hidden]`".into() }
+            EventVerdict::Refused { message: "an answer that quotes a password, and is not kept".into() }
         );
         let rest: Vec<&str> = verdicts[1..].iter().map(EventVerdict::as_str).collect();
         assert_eq!(rest, ["ambiguous"; 5], "{verdicts:?}");

@@ -123,7 +123,8 @@ pub(super) fn speaks_of_an_error(body: &Value) -> bool {
     let is_good = |text: &str| {
         let lower = text.to_lowercase();
         let mut words = lower.split(|c: char| !c.is_alphanumeric());
-        let good = ["ok", "success", "successful", "successfully", "succeeded", "imported", "done"];
+        let good =
+            ["ok", "success", "successful", "successfully", "succeeded", "imported", "created", "done"];
         let bad = ["not", "no", "error", "errors", "failed", "failure", "unsuccessful"];
         let has = |wanted: &[&str], word: &str| wanted.contains(&word);
         words.clone().any(|word| has(&good, word)) && !words.any(|word| has(&bad, word))

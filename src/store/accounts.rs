@@ -111,11 +111,12 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a block that was ours, and what kept runs standing still: Luma answers, and knows the key.
+    /// Ends a block that was ours, and what kept runs standing still: Luma answers, and knows the key. The
+    /// faults in a row stay on record: only the next request of their kind shows that they are over.
     pub async fn end_own_block(&self, account: &str) -> Result<()> {
         write_tx!(self, tx => {
             sqlx::query(
-                "update accounts set blocked_until = null, block_reason = null, block_cause = null, faults = 0
+                "update accounts set blocked_until = null, block_reason = null, block_cause = null
                   where name = $1 and block_cause <> 'throttled'",
             )
             .bind(account)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, Db, Luma, PATIENCE, People, faulty, wait_until};
 
-fn names(bench: &Bench) -> Vec<String> {
+pub(crate) fn names(bench: &Bench) -> Vec<String> {
     let mut names: Vec<String> = bench
         .luma
         .events()
@@ -22,13 +22,13 @@ fn states(bench: &Bench) -> Vec<Vec<String>> {
     bench.db().rows("select name, state from event_queue order by id")
 }
 
-fn migrated(faults: &str, extra: &str) -> Bench {
+pub(crate) fn migrated(faults: &str, extra: &str) -> Bench {
     let bench = Bench::new(faults, extra);
     bench.lumasync(["db", "migrate"]).run().with_code(0);
     bench
 }
 
-fn insert(bench: &Bench, values: &str) {
+pub(crate) fn insert(bench: &Bench, values: &str) {
     let sql = format!("insert into event_queue (name, start_at, duration_minutes) values {values}");
     Db::open_to_write(&bench.scratch.path("t.db")).execute(&sql);
 }
@@ -240,41 +240,6 @@ fn bad_rows_of_the_queue_come_back_as_a_file_of_events() {
     // What stood in the column of passwords is not known any more: somebody has to write it anew.
     assert_eq!((report.rows("created"), report.rows("invalid")), (2, 1));
     assert_eq!(names(&bench), ["=Short, night", "Nobody's"]);
-}
-
-#[test]
-fn the_policy_sends_again_as_often_as_attempts_are_allowed() {
-    let extra = "events.on_unknown = \"send_again\"\nretry.max_attempts = 3\nluma.max_in_flight = 1";
-    let bench = migrated("reset@1+", extra);
-    insert(&bench, "('Demo', null, null)");
-    bench.sync([]).run().with_code(6);
-    assert_eq!(bench.db().rows("select state, attempts from event_queue"), [["unknown", "3"]]);
-    let by = bench.db().rows("select distinct decided_by, decision from event_resolutions");
-    assert_eq!(by, [["events.on_unknown", "send_again"]]);
-
-    // Doubt that an earlier pass has left is ended by the next one.
-    let bench = migrated("reset@1", "");
-    insert(&bench, "('Demo', null, null)");
-    bench.sync([]).run().with_code(6);
-    bench.configure("events.on_unknown = \"send_again\"");
-    bench.sync([]).run().with_code(0);
-    assert_eq!(names(&bench), ["Demo"]);
-}
-
-#[test]
-fn while_luma_fails_events_are_not_thrown_after_each_other_into_doubt() {
-    let bench = migrated("500@1+", "luma.max_in_flight = 2\nretry.max_backoff = \"100ms\"");
-    let values: Vec<String> = (0..40).map(|number| format!("('Event {number}', null, null)")).collect();
-    insert(&bench, &values.join(","));
-    let service = bench.serve();
-    wait_until(PATIENCE, "five faults", || {
-        bench.db().count("select faults from accounts") >= 5 || bench.luma.snapshot().requests > 8
-    });
-    service.terminate();
-    service.wait().with_code(143);
-    let in_doubt = bench.db().count("select count(*) from event_queue where state = 'unknown'");
-    // The probe succeeds here and lets five more go; without it all forty would be in doubt.
-    assert!(in_doubt < 40, "{in_doubt} events in doubt");
 }
 
 #[test]

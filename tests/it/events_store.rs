@@ -88,7 +88,7 @@ impl World {
             allowance: Allowance { requests: 1_000, window: Duration::from_secs(1) },
             route: "POST /event/create",
         };
-        match self.store.claim_events(&claims, &self.clock).await.expect("claimed").claim {
+        match self.store.claim_events(&claims, false, &self.clock).await.expect("claimed").claim {
             EventClaim::Events(events) => events.into_iter().next(),
             EventClaim::Wait(..) | EventClaim::Probe | EventClaim::Idle => None,
         }
@@ -185,10 +185,10 @@ impl World {
                 before != self.state(id).await
             }
             Happening::FoundCreated => {
-                self.store.resolve_event(id, &Resolution::Created(api_id()), "Ana", now).await.is_ok()
+                self.store.resolve_event(id, &Resolution::Created(api_id()), "Ana", now, now).await.is_ok()
             }
             Happening::SendAgain => {
-                self.store.resolve_event(id, &Resolution::SendAgain, "Ana", now).await.is_ok()
+                self.store.resolve_event(id, &Resolution::SendAgain, "Ana", now, now).await.is_ok()
             }
             Happening::Dropped => {
                 let before = self.state(id).await;
@@ -250,7 +250,11 @@ async fn a_stale_writer_changes_nothing_and_what_it_learnt_is_kept() {
     let world = World::new().await;
     let (id, claim) = world.row_in(EventState::Unknown).await;
     let stale = claim.expect("a claim");
-    world.store.resolve_event(id, &Resolution::SendAgain, "Ana", world.clock.now()).await.expect("decided");
+    world
+        .store
+        .resolve_event(id, &Resolution::SendAgain, "Ana", world.clock.now(), world.clock.now())
+        .await
+        .expect("decided");
     for now_in in [EventState::Pending, EventState::InFlight, EventState::Created] {
         let late = world.settle(&stale, EventOutcome::Created { api_id: api_id() }).await;
         assert!(matches!(late, Err(StoreError::Lost { .. })), "{now_in}: {late:?}");

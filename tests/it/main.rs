@@ -9,6 +9,7 @@ mod cancel;
 mod cli;
 mod durability;
 mod events;
+mod events_doubt;
 mod events_kill;
 mod events_rows;
 mod events_store;

@@ -57,6 +57,17 @@ impl EventOutcome {
         }
     }
 
+    /// The same, where an earlier request may have made the event: then no refusal says that there is none.
+    #[must_use]
+    pub fn after_a_guess(self, is_guess: bool) -> Self {
+        match self {
+            Self::Rejected { reason, .. } | Self::Failed { reason } if is_guess => Self::Unknown {
+                reason: format!("an earlier request may have made it, and this one was refused: {reason}"),
+            },
+            outcome => outcome,
+        }
+    }
+
     /// Whether the request counts as an attempt.
     #[must_use]
     pub const fn costs_attempt(&self) -> bool {
@@ -82,6 +93,8 @@ pub struct EventFacts {
     pub attempts: u32,
     /// Passing faults of the account in a row, before this one.
     pub faults: u32,
+    /// An earlier request was left in doubt, and nobody has looked whether it made the event.
+    pub is_guess: bool,
     /// How passing faults are retried.
     pub retry: RetryPolicy,
     /// How long Luma blocks after an overrun, where it does not say.
@@ -95,7 +108,11 @@ pub struct EventFacts {
 /// Decides what a verdict means for the event it is about.
 #[must_use]
 pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision {
-    let only = |outcome| EventDecision { outcome, block: None, halt: None };
+    let only = |outcome: EventOutcome| EventDecision {
+        outcome: outcome.after_a_guess(facts.is_guess),
+        block: None,
+        halt: None,
+    };
     let again = |due_at, costs_attempt| EventOutcome::Again { due_at, costs_attempt };
     let attempts = facts.attempts.saturating_add(1);
     let pause = |reason: &str| pause_after_faults(reason, facts.faults, facts.retry, facts.jitter, facts.now);
@@ -156,7 +173,15 @@ mod tests {
         let block = Duration::from_mins(1);
         decide_event(
             verdict,
-            &EventFacts { attempts, faults, retry, block, jitter: 1.0, now: Time::from_micros(0) },
+            &EventFacts {
+                attempts,
+                faults,
+                is_guess: false,
+                retry,
+                block,
+                jitter: 1.0,
+                now: Time::from_micros(0),
+            },
         )
     }
 
@@ -168,6 +193,18 @@ mod tests {
             assert_eq!(decision.outcome, EventOutcome::Unknown { reason: "reset".into() });
             assert_eq!(decision.block.is_some(), faults + 1 >= FAULTS_IN_A_ROW);
         }
+    }
+
+    #[test]
+    fn a_refusal_after_a_guess_proves_nothing() {
+        let code = Code::ApiRejected;
+        let refused = EventOutcome::Rejected { code, reason: "no".into() };
+        assert_eq!(refused.clone().after_a_guess(false), refused);
+        assert!(
+            matches!(refused.after_a_guess(true), EventOutcome::Unknown { reason } if reason.ends_with(": no"))
+        );
+        let failed = EventOutcome::Failed { reason: "late".into() };
+        assert!(matches!(failed.after_a_guess(true), EventOutcome::Unknown { .. }));
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub enum OnUnknown {
     SendAgain,
 }
 
+/// Who ends doubt by `OnUnknown::SendAgain`, on record.
+pub const POLICY: &str = "events.on_unknown";
+
 /// What the API says of an event in doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUp {

@@ -60,8 +60,7 @@ pub fn hide(field: Field, value: &str) -> Cow<'_, str> {
 }
 
 /// Where a value holds what lets people into a meeting, in order.
-#[must_use]
-pub fn secrets(field: Field, value: &str) -> Vec<Range<usize>> {
+fn secrets(field: Field, value: &str) -> Vec<Range<usize>> {
     match field {
         Field::ZoomMeetingPassword if !value.trim().is_empty() => std::iter::once(0..value.len()).collect(),
         Field::ZoomMeetingUrl => secrets_in_url(value),
@@ -69,37 +68,60 @@ pub fn secrets(field: Field, value: &str) -> Vec<Range<usize>> {
     }
 }
 
-/// What Zoom and people call a password in an address.
-const OPENERS: [&str; 4] = ["pwd=", "tk=", "passcode=", "password="];
-
-/// Zoom puts the password of a meeting into its address, as `pwd=...`; people write it before the host or
-/// behind the address too.
+/// Zoom puts the password of a meeting into its address, and people write it before the host or behind the
+/// address too, in many spellings: all but the host and a plain path is hidden.
 fn secrets_in_url(url: &str) -> Vec<Range<usize>> {
-    let end = url.find(char::is_whitespace).unwrap_or(url.len());
-    let mut found = Vec::new();
     let host = url.find("://").map_or(0, |at| at + 3);
-    let path = url[host..end].find(['/', '?', '#']).map_or(end, |at| host + at);
-    if let Some(at) = url[host..path].rfind('@') {
-        found.push(host..host + at);
-    }
-    let mut from = path;
-    while let Some(at) = url[from..end].find(['?', '&', '#']) {
-        from += at + 1;
-        let rest = &url[from..end];
-        let opener = OPENERS
-            .into_iter()
-            .find(|opener| rest.get(..opener.len()).is_some_and(|start| start.eq_ignore_ascii_case(opener)));
-        if let Some(opener) = opener {
-            let value = from + opener.len();
-            let length = url[value..end].find(['&', '#']).unwrap_or(end - value);
-            found.push(value..value + length);
-            from = value + length;
+    let path = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+    let user = url[host..path].rfind('@').map(|at| host..host + at);
+    let opener = |c: char| matches!(c, '?' | '#' | ';' | '&' | '%' | '=') || c.is_whitespace();
+    let rest = url[path..].char_indices().find(|(_, c)| opener(*c)).map(|(at, c)| match c {
+        // A path that says `name=value` says a secret, perhaps.
+        '=' => url[..path + at].rfind('/').map_or(path, |slash| slash + 1)..url.len(),
+        c => path + at + c.len_utf8()..url.len(),
+    });
+    user.into_iter().chain(rest).filter(|range| !range.is_empty()).collect()
+}
+
+/// Whether a text quotes a secret of this value, in whatever spelling: escaped, flattened, in other case.
+#[must_use]
+pub fn quotes_secret(text: &str, field: Field, value: &str) -> bool {
+    let plain = letters(text);
+    let is_quoted = |secret: &str, shortest: usize| match letters(secret) {
+        letters if letters.is_empty() => !secret.is_empty() && text.contains(secret),
+        letters => letters.len() >= shortest && plain.contains(&letters),
+    };
+    secrets(field, value).into_iter().any(|range| {
+        let secret = &value[range];
+        let mut parts = secret.split(|c: char| matches!(c, '?' | '#' | ';' | '&') || c.is_whitespace());
+        match field {
+            // Of an address each value counts; those of one or two letters would be found anywhere.
+            Field::ZoomMeetingUrl => {
+                parts.any(|part| is_quoted(part.split_once('=').map_or(part, |(_, value)| value), 3))
+            }
+            _ => is_quoted(secret, 1),
         }
+    })
+}
+
+/// The letters and digits of a text, without the marks by which JSON and addresses write others.
+fn letters(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let code =
+            |from: usize, to: usize| rest.get(from..to).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let (letter, length) = match (rest.get(..2), code(2, 6), code(1, 3)) {
+            (Some("\\u"), Some(letter), _) => (char::from_u32(letter), 6),
+            // The other escapes of JSON stand for marks and spaces.
+            (Some("\\n" | "\\t" | "\\r" | "\\b" | "\\f"), _, _) => (None, 2),
+            (_, _, Some(letter)) if c == '%' => (char::from_u32(letter), 3),
+            _ => (Some(c), c.len_utf8()),
+        };
+        plain.extend(letter.filter(|c| c.is_alphanumeric()).into_iter().flat_map(char::to_lowercase));
+        rest = &rest[length..];
     }
-    if end < url.len() {
-        found.push(end..url.len());
-    }
-    found
+    plain
 }
 
 /// What a row says, field by field.
@@ -135,21 +157,37 @@ mod tests {
     #[test]
     fn nothing_that_opens_a_meeting_is_shown() {
         let url = "https://zoom.us/j/1?pwd=s3cret&uname=a#x";
-        assert_eq!(hide(Field::ZoomMeetingUrl, url), "https://zoom.us/j/1?pwd=[hidden]&uname=a#x");
-        let two = "https://zoom.us/w/1?tk=abc&PWD=s3cret";
-        assert_eq!(hide(Field::ZoomMeetingUrl, two), "https://zoom.us/w/1?tk=[hidden]&PWD=[hidden]");
+        assert_eq!(hide(Field::ZoomMeetingUrl, url), "https://zoom.us/j/1?[hidden]");
         assert_eq!(hide(Field::ZoomMeetingUrl, "https://zoom.us/j/1"), "https://zoom.us/j/1");
         for (url, shown) in [
-            ("https://zoom.us/j/1#pwd=s3cret", "https://zoom.us/j/1#pwd=[hidden]"),
+            ("https://zoom.us/j/1#pwd=s3cret", "https://zoom.us/j/1#[hidden]"),
+            ("https://zoom.us/j/1&amp;pwd=s3cret", "https://zoom.us/j/1&[hidden]"),
+            ("https://zoom.us/j/1;pwd=s3cret", "https://zoom.us/j/1;[hidden]"),
+            ("https://zoom.us/j/1/pwd=s3cret/x", "https://zoom.us/j/1/[hidden]"),
+            ("https://zoom.us/my/ana?", "https://zoom.us/my/ana?"),
             ("https://ana:s3cret@zoom.us/j/1", "https://[hidden]@zoom.us/j/1"),
-            ("https://zoom.us/j/1?a=b Passcode: s3cret", "https://zoom.us/j/1?a=b[hidden]"),
-            ("zoom.us/j/1?passcode=s3cret", "zoom.us/j/1?passcode=[hidden]"),
-            ("ü?pwd=é&é", "ü?pwd=[hidden]&é"),
+            ("https://zoom.us/j/1?a=b Passcode: s3cret", "https://zoom.us/j/1?[hidden]"),
+            ("https://zoom.us/j/1 Passcode: s3cret", "https://zoom.us/j/1 [hidden]"),
+            ("zoom.us/j/1?passcode=s3cret", "zoom.us/j/1?[hidden]"),
+            ("ü?pwd=é&é", "ü?[hidden]"),
         ] {
             assert_eq!(hide(Field::ZoomMeetingUrl, url), shown);
         }
         assert_eq!(hide(Field::ZoomMeetingPassword, "s3cret"), HIDDEN);
         assert_eq!(hide(Field::ZoomMeetingPassword, " "), " ");
+        let password = "S3 CR\"ET\\\u{e9}";
+        for text in [
+            "no S3 CR\"ET\\\u{e9}!",
+            r#"{"p":"S3 CR\"ET\\\u00e9"}"#,
+            "s3  cr\\\"et\\\\\\u00E9",
+            "s3%20cr%22et\u{e9}",
+        ] {
+            assert!(quotes_secret(text, Field::ZoomMeetingPassword, password), "{text}");
+        }
+        assert!(!quotes_secret("the password is too long", Field::ZoomMeetingPassword, password));
+        let url = "https://zoom.us/j/1?a=b&pwd=s3cret";
+        assert!(quotes_secret("bad pwd S3CRET", Field::ZoomMeetingUrl, url));
+        assert!(!quotes_secret("bad pwd in https://zoom.us/j/1", Field::ZoomMeetingUrl, url));
         let mut fields = Fields::default();
         fields.set(Field::ZoomMeetingPassword, " s3cret ");
         assert_eq!(fields.get(Field::ZoomMeetingPassword), Some("s3cret"));

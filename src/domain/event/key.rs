@@ -4,9 +4,10 @@ use std::fmt;
 
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
-use super::{Event, EventState, Field};
+use super::{Event, EventState, Field, hide};
 use crate::domain::code::Code;
 
 /// The key of an event: of those that exist or may come to exist, each has its own.
@@ -22,8 +23,8 @@ impl ClientKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key of an event that says none: its content decides, however it is spelt. Not its password,
-    /// which nobody is to guess from a key.
+    /// The key of an event that says none: its content decides, however it is spelt. Not what lets people
+    /// into its meeting, which nobody is to guess from a key.
     pub(super) fn of(event: &Event) -> Self {
         let mut hash = Sha256::new();
         let mut add = |field: Field, value: Option<&str>| {
@@ -35,7 +36,7 @@ impl ClientKey {
         // A rule that is not set is one that is switched off.
         let answer = |value: Option<bool>| value.unwrap_or_default().to_string();
         let address = |url: Option<&str>| url.map(|url| Url::parse(url).map_or(url.to_owned(), String::from));
-        add(Field::Name, Some(&event.name().split_whitespace().collect::<Vec<_>>().join(" ")));
+        add(Field::Name, Some(&spelt_once(event.name())));
         add(Field::StartAt, event.start_at().map(|at| at.to_string()).as_deref());
         add(Field::CoverUrl, address(event.cover_url()).as_deref());
         add(Field::DurationMinutes, number(event.duration_minutes()).as_deref());
@@ -47,7 +48,8 @@ impl ClientKey {
         add(Field::ZoomCreationMethod, zoom.map(super::Zoom::method));
         let digits = id.map(|id| id.chars().filter(char::is_ascii_digit).collect::<String>());
         add(Field::ZoomMeetingId, digits.as_deref());
-        add(Field::ZoomMeetingUrl, address(url).as_deref());
+        let url = address(url);
+        add(Field::ZoomMeetingUrl, url.as_deref().map(|url| hide(Field::ZoomMeetingUrl, url)).as_deref());
         add(Field::ZoomSessionType, zoom.and_then(super::Zoom::session_type));
         add(Field::CommunityApiId, event.community_api_id());
         let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
@@ -67,6 +69,14 @@ impl ClientKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A name in one of the many ways to write it: accents composed, single spaces, nothing that is not seen.
+fn spelt_once(name: &str) -> String {
+    let is_seen =
+        |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    let name: String = name.nfc().filter(is_seen).collect();
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The event that has a key already.

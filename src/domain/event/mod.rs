@@ -14,8 +14,8 @@ mod verdict;
 mod zoom;
 
 pub use decide::{EventDecision, EventFacts, EventOutcome, decide_event};
-pub use doubt::{LookUp, OnUnknown, Resolution, settle_doubt};
-pub use fields::{Field, Fields, HIDDEN, hide, secrets};
+pub use doubt::{LookUp, OnUnknown, POLICY, Resolution, settle_doubt};
+pub use fields::{Field, Fields, HIDDEN, hide, quotes_secret};
 pub use key::{ClientKey, Twin};
 pub use parse::{EventRules, Problem, Wanted, parse_event, said};
 pub use start::is_zone;

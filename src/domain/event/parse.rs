@@ -207,7 +207,10 @@ pub(super) fn https(text: &str) -> Result<Url, (Code, String)> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.host().is_some());
     let is_bare = |url: &Url| url.username().is_empty() && url.password().is_none();
     url.filter(is_bare)
-        .filter(|_| !text.contains(char::is_whitespace))
+        .filter(|_| !text.contains(|c: char| c.is_whitespace() || c == '\\'))
+        // Others read what we were lenient about in another way.
+        .filter(|_| text.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://")))
+        .filter(|_| !text[8..].starts_with('/'))
         .ok_or_else(|| invalid("is no address that begins with `https://`".to_owned()))
 }
 

@@ -11,10 +11,16 @@ use crate::domain::verdict::Cause;
 pub struct ApiId(String);
 
 impl ApiId {
-    /// An id of this text; `None` where it cannot be one.
+    /// How Luma's ids of events begin.
+    pub const PREFIX: &str = "evt-";
+
+    /// An id of this text; `None` where it cannot be one, or is that of something else at Luma.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let others = ["usr-", "gst-", "cal-", "calev-", "tkt-", "ttype-", "tord-", "coup-", "tag-", "com-"];
         let is_id = !text.is_empty()
+            && text != Self::PREFIX
+            && !others.iter().any(|prefix| text.starts_with(prefix))
             && text.len() <= 200
             && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | ','));
         is_id.then(|| Self(text.to_owned()))
@@ -56,6 +62,8 @@ pub enum Answer {
         api_id: Option<ApiId>,
         /// What it says.
         message: String,
+        /// The same without what it quotes of the event, whose words are not Luma's.
+        own_words: String,
         /// How long to wait, if it says.
         retry_after: Option<Duration>,
     },
@@ -109,7 +117,7 @@ impl EventVerdict {
     /// The verdict on what came over the wire.
     #[must_use]
     pub fn of(answer: Answer) -> Self {
-        let Answer::Status { status, is_lumas, api_id, message, retry_after } = answer else {
+        let Answer::Status { status, is_lumas, api_id, message, own_words, retry_after } = answer else {
             return match answer {
                 Answer::Unreached { reason } => Self::Unreached { reason },
                 Answer::None { reason } | Answer::Status { message: reason, .. } => {
@@ -121,19 +129,19 @@ impl EventVerdict {
         let halted = |cause| Self::Halted { cause, reason: reason.clone() };
         match (status, api_id) {
             (200..=299, Some(api_id)) if is_lumas => Self::Created { api_id },
-            (401, _) => halted(Cause::Key),
-            // Luma's own words are about this event: a community that is not there, or is somebody else's.
-            (404 | 410, _) if is_lumas => Self::Refused { message },
-            (403, _) if is_lumas && !speaks_of_plan(&message) => Self::Refused { message },
-            (402 | 403, _) => halted(Cause::Plan),
-            // Said before anything is done, by whoever says it. Not so 302 and 303, which may follow a success.
-            (301 | 307 | 308 | 404 | 405 | 410 | 415 | 426, _) => halted(Cause::Route),
             (429, _) => Self::Throttled { retry_after },
-            (425, _) if is_lumas => Self::PutOff { reason, retry_after },
+            // Said before anything is done, by whoever says it. Not so 302 and 303, which may follow a success.
+            (301 | 307 | 308, _) => Self::PutOff { reason, retry_after },
             // A request that took too long may have been carried out all the same.
             (408, _) => Self::Ambiguous { reason },
-            (400, _) if is_lumas && speaks_of_key(&message) => halted(Cause::Key),
+            (425, _) if is_lumas => Self::PutOff { reason, retry_after },
+            (401, _) if is_lumas => halted(Cause::Key),
+            (402, _) if is_lumas => halted(Cause::Plan),
+            (400, _) if is_lumas && speaks_of_key(&own_words) => halted(Cause::Key),
+            (403, _) if is_lumas && speaks_of_plan(&own_words) => halted(Cause::Plan),
+            // Luma's own words are about this event: a community that is not there, or is somebody else's.
             (400..=499, _) if is_lumas => Self::Refused { message },
+            // A page of something in between says nothing of what Luma did.
             _ => Self::Ambiguous { reason },
         }
     }
@@ -166,16 +174,20 @@ impl EventVerdict {
     }
 }
 
+fn words(message: &str) -> Vec<String> {
+    let words = message.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
 fn speaks_of_key(message: &str) -> bool {
-    message.to_ascii_lowercase().contains("api key")
+    words(message).windows(2).any(|pair| pair == ["api", "key"])
 }
 
 /// Of what every event would meet alike.
 fn speaks_of_plan(message: &str) -> bool {
-    let words =
+    let of_plans =
         ["plan", "plus", "subscription", "upgrade", "billing", "payment", "trial", "suspended", "disabled"];
-    let lower = message.to_ascii_lowercase();
-    speaks_of_key(message) || lower.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word))
+    speaks_of_key(message) || words(message).iter().any(|word| of_plans.contains(&word.as_str()))
 }
 
 #[cfg(test)]
@@ -183,9 +195,13 @@ mod tests {
     use super::*;
 
     fn of(status: u16, is_lumas: bool, api_id: Option<&str>) -> EventVerdict {
-        let message = "said".to_owned();
+        of_words(status, is_lumas, api_id, "said")
+    }
+
+    fn of_words(status: u16, is_lumas: bool, api_id: Option<&str>, said: &str) -> EventVerdict {
+        let (message, own_words) = (format!("about `Plus size`: {said}"), said.to_owned());
         let api_id = api_id.map(|id| ApiId::parse(id).expect("an id"));
-        EventVerdict::of(Answer::Status { status, is_lumas, api_id, message, retry_after: None })
+        EventVerdict::of(Answer::Status { status, is_lumas, api_id, message, own_words, retry_after: None })
     }
 
     #[test]
@@ -231,7 +247,31 @@ mod tests {
             assert_eq!(of(status, true, Some("evt-1")).as_str(), "ambiguous", "{status}");
         }
         assert_eq!(of(400, false, None).as_str(), "ambiguous");
-        assert_eq!(of(404, false, None).as_str(), "halted", "whoever says that is not Luma");
+        for status in [401, 403, 404, 405] {
+            assert_eq!(of(status, false, None).as_str(), "ambiguous", "whoever says that is not Luma");
+        }
+        assert_eq!(of(307, false, None).as_str(), "transient");
+    }
+
+    #[test]
+    fn only_luma_in_its_own_words_speaks_of_the_key_or_the_plan() {
+        for (status, said, verdict) in [
+            (400, "Please provide an API key.", "halted"),
+            (400, "no `API keynote`", "refused"),
+            (403, "Upgrade to Luma Plus.", "halted"),
+            (403, "You don't have access to this community.", "refused"),
+        ] {
+            assert_eq!(of_words(status, true, None, said).as_str(), verdict, "{said}");
+        }
+    }
+
+    #[test]
+    fn ids_of_other_things_are_no_events() {
+        for (text, is) in
+            [("evt-1", true), ("1234", true), ("usr-1", false), ("cal-9", false), ("evt-", false)]
+        {
+            assert_eq!(ApiId::parse(text).is_some(), is, "{text}");
+        }
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl Claimed {
         let row = "insert into event_queue (name, start_at) values ('Demo', ?1)";
         rusqlite::Connection::open(&path).and_then(|db| db.execute(row, [START])).expect("inserted");
         assert_eq!(engine.take_event_queue().await.expect("taken in"), 1);
-        let EventClaim::Events(mut events) = engine.claim_events(Scope::All, 1).await.expect("claimed")
+        let EventClaim::Events(mut events) =
+            engine.claim_events(Scope::All, 1, false).await.expect("claimed")
         else {
             panic!("nothing was claimed");
         };

@@ -4,7 +4,7 @@
 //! finds out whether Luma is well again is a question that may be repeated.
 
 use crate::clock::{Clock, Time};
-use crate::domain::event::EventBody;
+use crate::domain::event::{EventBody, POLICY};
 use crate::domain::outcome::FAULTS_IN_A_ROW;
 use crate::store::quota::{LOOK_AGAIN, gate, room};
 use crate::store::{Claims, Result, Scope, Store, error::ensure_rows, int, write_tx};
@@ -26,6 +26,8 @@ pub struct ClaimedEvent {
     pub attempts: u32,
     /// Passing faults of the account in a row, when it was claimed.
     pub faults: u32,
+    /// An earlier request for it was left in doubt, and who decided to ask again has not looked.
+    pub is_guess: bool,
     /// The body of the request.
     pub body: EventBody,
 }
@@ -52,7 +54,7 @@ pub struct EventClaims {
     pub left: u32,
 }
 
-type DueEvent = (i64, i64, i64, String);
+type DueEvent = (i64, i64, i64, String, Option<String>);
 
 /// Whether another worker has asked for events of these.
 macro_rules! is_elsewhere {
@@ -101,8 +103,14 @@ macro_rules! take {
 }
 
 impl Store {
-    /// Claims due events, as many as the quota lets go now.
-    pub async fn claim_events(&self, claims: &Claims<'_>, clock: &Clock) -> Result<EventClaims> {
+    /// Claims due events, as many as the quota lets go now. After faults in a row that is one, and only where
+    /// Luma `is_proved` to be well; it tells about the rest.
+    pub async fn claim_events(
+        &self,
+        claims: &Claims<'_>,
+        is_proved: bool,
+        clock: &Clock,
+    ) -> Result<EventClaims> {
         let run = match claims.scope {
             Scope::All => None,
             Scope::Run(id) => Some(id),
@@ -143,15 +151,18 @@ impl Store {
                 Ok(room) => room,
                 Err(until) => break 'claim wait(until, "the rate limit", due),
             };
-            if gate.faults >= i64::from(FAULTS_IN_A_ROW) {
-                if gate.under_way > 0 {
-                    // Somebody is finding out.
-                    break 'claim wait(now.plus(LOOK_AGAIN), "Luma to answer well", 0);
-                }
+            let is_ill = gate.faults >= i64::from(FAULTS_IN_A_ROW);
+            if is_ill && gate.under_way > 0 {
+                // Somebody is finding out.
+                break 'claim wait(now.plus(LOOK_AGAIN), "Luma to answer well", 0);
+            }
+            if is_ill && !is_proved {
                 break 'claim EventClaims { claim: EventClaim::Probe, left: 0 };
             }
+            let limit = if is_ill { 1 } else { int(claims.limit) };
             let rows: Vec<DueEvent> = sqlx::query_as(
-                "select e.id, e.run_id, e.attempts, e.body
+                "select e.id, e.run_id, e.attempts, e.body,
+                        (select d.decided_by from event_resolutions d where d.event_id = e.id order by d.id desc limit 1)
                    from event_queue e join runs r on r.id = e.run_id
                   where e.account = $1 and e.state = 'pending' and e.due_at <= $2 and r.status = 'running'
                     and ($3 is null or e.run_id = $3)
@@ -160,11 +171,11 @@ impl Store {
             .bind(claims.account)
             .bind(now)
             .bind(run)
-            .bind(room.min(int(claims.limit)))
+            .bind(room.min(limit))
             .fetch_all(&mut *tx)
             .await?;
             let mut events = Vec::with_capacity(rows.len());
-            for (id, run_id, attempts, body) in rows {
+            for (id, run_id, attempts, body, decided_by) in rows {
                 let claim_id = take!(tx, claims, id, run_id, body.len(), now);
                 events.push(ClaimedEvent {
                     id,
@@ -174,6 +185,7 @@ impl Store {
                     run_id,
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
                     faults: u32::try_from(gate.faults).unwrap_or(u32::MAX),
+                    is_guess: decided_by.as_deref() == Some(POLICY),
                     body: EventBody::new(body),
                 });
             }

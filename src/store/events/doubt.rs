@@ -140,12 +140,14 @@ macro_rules! standing {
 }
 
 impl Store {
-    /// Ends the doubt about an event and notes who decided what.
+    /// Ends the doubt about an event and notes who decided what. One that is asked for again is not before
+    /// `due_at`.
     pub async fn resolve_event(
         &self,
         id: i64,
         resolution: &Resolution,
         who: &str,
+        due_at: Time,
         now: Time,
     ) -> Result<Resolved, ResolveError> {
         let (state, api_id) = match resolution {
@@ -173,7 +175,7 @@ impl Store {
                 "update event_queue
                     set state = $3, api_id = $4, code = null, reason = null, claim_id = null,
                         settled_at = case when $3 = 'created' then $5 end,
-                        due_at = $5,
+                        due_at = $6,
                         body = case when $3 = 'created' then null else body end,
                         zoom_meeting_password = case when $3 = 'created' then null else zoom_meeting_password end
                   where id = $1 and claim_id = $2 and state = 'unknown'",
@@ -183,6 +185,7 @@ impl Store {
             .bind(state.as_str())
             .bind(api_id)
             .bind(now)
+            .bind(due_at)
             .execute(&mut *tx)
             .await?
             .rows_affected();
@@ -253,12 +256,15 @@ impl Store {
         Ok(ids)
     }
 
-    /// The events of an account that are in doubt, oldest first; not those of canceled runs.
+    /// The events of an account whose last request left them in doubt, oldest first; not those of canceled
+    /// runs. One that Luma refused after a guess waits for a person: asking once more tells nothing new.
     pub async fn events_in_doubt(&self, account: &str) -> Result<Vec<Doubt>> {
         let rows: Vec<(i64, i64)> = read!(self, db => {
             sqlx::query_as(
-                "select e.id, e.attempts from event_queue e join runs r on r.id = e.run_id
-                  where e.account = $1 and e.state = 'unknown' and r.status <> 'canceled' order by e.id",
+                "select e.id, e.attempts
+                   from event_queue e join runs r on r.id = e.run_id join attempts a on a.id = e.claim_id
+                  where e.account = $1 and e.state = 'unknown' and r.status <> 'canceled'
+                    and a.verdict in ('ambiguous', 'abandoned') order by e.id",
             )
             .bind(account)
             .fetch_all(db)

@@ -68,14 +68,38 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// An id that is another row's already, as a cached answer has it, does not show that this event exists.
+macro_rules! taken {
+    ($tx:ident, $event:expr, $api_id:expr) => {{
+        let other: Option<i64> = sqlx::query_scalar(
+            "select id from event_queue where account = $1 and api_id = $2 and id <> $3 limit 1",
+        )
+        .bind(&$event.account)
+        .bind($api_id.as_str())
+        .bind($event.id)
+        .fetch_optional(&mut *$tx)
+        .await?;
+        other.map(|other| EventOutcome::Unknown {
+            reason: format!("Luma answered with `{}`, the id of event {other}", $api_id),
+        })
+    }};
+}
+
 impl Store {
     /// Writes the outcome of a request for an event. `Lost` where somebody has decided about the event
     /// meanwhile: then only its attempt tells what was answered.
     pub async fn settle_event(&self, settlement: &EventSettlement, now: Time) -> Result<()> {
         let event = &settlement.event;
-        let columns = Columns::of(&settlement.outcome)?;
-        let is_over = !matches!(columns.state, EventState::Pending | EventState::Unknown);
         let held = write_tx!(self, tx => {
+            let odd = match &settlement.outcome {
+                EventOutcome::Created { api_id } => taken!(tx, event, api_id),
+                EventOutcome::Rejected { .. }
+                | EventOutcome::Again { .. }
+                | EventOutcome::Failed { .. }
+                | EventOutcome::Unknown { .. } => None,
+            };
+            let columns = Columns::of(odd.as_ref().unwrap_or(&settlement.outcome))?;
+            let is_over = !matches!(columns.state, EventState::Pending | EventState::Unknown);
             let was: Option<String> = sqlx::query_scalar(
                 "select state from event_queue where id = $1 and claim_id = $2 and state in ('in_flight', 'unknown')",
             )
