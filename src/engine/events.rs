@@ -149,6 +149,11 @@ impl Engine {
                 .settle_event(&unsent(event, outcome, "the machine slept before it could leave"))
                 .await;
         }
+        if self.give_up_by_hand().is_err() {
+            // What another request was told while this one was claimed.
+            let outcome = EventOutcome::Again { due_at: now, costs_attempt: false };
+            return self.settle_event(&unsent(event, outcome, "the pass ended before it could leave")).await;
+        }
         let start = start_of(&event.body);
         if let Some(why) = start.and_then(|start| self.settings.event_rules.too_late(start, now)) {
             let reason = format!("`start_at` {why}");
