@@ -48,6 +48,12 @@ impl Time {
         text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_microsecond()))
     }
 
+    /// The nearest moment that can be written down with four digits for the year and read back.
+    #[must_use]
+    pub fn writable(self) -> Self {
+        Self(self.0.clamp(WRITABLE.0, WRITABLE.1))
+    }
+
     /// The day in UTC, as `2026-11-22`.
     #[must_use]
     pub fn day(self) -> String {
@@ -63,8 +69,7 @@ const WRITABLE: (i64, i64) = (-62_167_219_200_000_000, 253_402_207_199_999_999);
 /// beyond the writable moments is written as the nearest of them.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.clamp(WRITABLE.0, WRITABLE.1);
-        let time = jiff::Timestamp::from_microsecond(micros).map_err(|_| fmt::Error)?;
+        let time = jiff::Timestamp::from_microsecond(self.writable().0).map_err(|_| fmt::Error)?;
         write!(f, "{time:.6}")
     }
 }

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::explain::explain;
 use super::out;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::engine::MAIN_ACCOUNT;
 use crate::ingest::folder::Layout;
@@ -78,17 +78,17 @@ fn problems(global: &Global, error: &anyhow::Error) -> anyhow::Result<Exit> {
 }
 
 async fn database(config: &Config) -> Finding {
-    let path = config.database.path.display();
-    if !config.database.path.exists() {
+    let place = &config.database;
+    if matches!(place, Database::Sqlite(path) if !path.exists()) {
         return Finding::ok(
             "database",
-            format!("`{path}` is not there yet; the first `sync` or `run` makes it"),
+            format!("`{place}` is not there yet; the first `sync` or `run` makes it"),
         );
     }
     match open_store(config).await {
         Ok(store) => {
             store.close().await;
-            Finding::ok("database", format!("`{path}` is open and its tables are up to date"))
+            Finding::ok("database", format!("`{place}` is open and its tables are up to date"))
         }
         Err(error) => Finding { what: "database", exit: Exit::of(&error), text: explain(&error) },
     }

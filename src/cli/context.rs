@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
 
 use super::args::{Global, KindChoice, SandboxChoice, SyncArgs};
 use super::out;
 use super::place::{SANDBOX_DATABASE, program, this_command_on};
 use crate::clock::Clock;
-use crate::config::{self, Config, Sources};
+use crate::config::{self, Config, Database, Sources};
 use crate::domain::batch::BatchLimits;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::tag::TagSet;
@@ -72,7 +73,12 @@ pub(super) fn resolve_tags(global: &Global, args: &SyncArgs) -> anyhow::Result<O
 
 /// Opens the database of the configuration.
 pub(super) async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    let path = &config.database.path;
+    let path = match &config.database {
+        Database::Sqlite(path) => path,
+        Database::Postgres { url, place } => {
+            return Ok(Store::open_postgres(url.expose_secret(), place).await?);
+        }
+    };
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
     }
@@ -185,9 +191,14 @@ fn instead(config: &Config, choice: &SandboxChoice, task: Task) -> String {
     } else {
         ("lumasync.db", "lumasync-real.db")
     };
-    let path = &config.database.path;
+    // In the place of a server a file is named too: it needs nothing that is not there.
+    let path = match &config.database {
+        Database::Sqlite(path) => path,
+        Database::Postgres { .. } => Path::new(name),
+    };
     let is_same = path.file_name().is_some_and(|own| own == name);
-    let database = path.with_file_name(if is_same { other } else { name });
+    let is_file = matches!(config.database, Database::Sqlite(_));
+    let database = path.with_file_name(if is_same && is_file { other } else { name });
     let folder = config.folder.path.as_ref().filter(|_| choice.sandbox && task != Task::Files);
     let settings: Vec<String> =
         folder.map(|folder| format!("folder.path={}-sandbox", folder.display())).into_iter().collect();
@@ -227,7 +238,6 @@ async fn start_sandbox(
 /// What the engine is told of the configuration.
 pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Settings {
     let rate = config.luma.rate_limit;
-    let database_dir = config.database.path.parent().filter(|dir| !dir.as_os_str().is_empty());
     Settings {
         account: MAIN_ACCOUNT.to_owned(),
         origin,
@@ -252,7 +262,7 @@ pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Set
         tags: config.tags.clone(),
         read: read_options(config),
         refuse_files: config.folder.on_error == config::OnError::Refuse,
-        spill_dir: database_dir.map_or_else(|| PathBuf::from("."), Path::to_owned),
+        spill_dir: spill_dir(&config.database),
         folder: folder_settings(config),
         event_rules: config.events.rules.clone(),
         on_unknown: config.events.on_unknown,
@@ -264,6 +274,17 @@ pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Set
 pub(super) fn folder_settings(config: &Config) -> Option<FolderSettings> {
     let root = config.folder.path.clone()?;
     Some(FolderSettings { root, settle: config.folder.settle, poll: config.folder.poll })
+}
+
+/// Rows of a large file wait beside the database file, or where this machine keeps what does not last.
+fn spill_dir(database: &Database) -> PathBuf {
+    match database {
+        Database::Sqlite(path) => path
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .map_or_else(|| PathBuf::from("."), Path::to_owned),
+        Database::Postgres { .. } => std::env::temp_dir(),
+    }
 }
 
 /// Two clocks never tick alike: that much the window is stretched.

@@ -13,11 +13,11 @@ pub(super) async fn migrate(global: &Global) -> anyhow::Result<Exit> {
     let config = load(global, Need::Database)?;
     let store = open_store(&config).await?;
     store.close().await;
-    let (path, version) = (config.database.path.display(), Store::schema_version());
+    let (place, version) = (&config.database, Store::schema_version());
     out::result(
         global.output,
-        || format!("the tables of `{path}` are up to date (migration {version})"),
-        || json!({ "database": path.to_string(), "migration": version }),
+        || format!("the tables of `{place}` are up to date (migration {version})"),
+        || json!({ "database": place.to_string(), "migration": version }),
     )?;
     Ok(Exit::Ok)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::Global;
 use super::words::quoted;
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::store::Store;
 
 /// What the README's first command writes.
@@ -21,7 +21,9 @@ pub(super) struct NoDatabase {
 
 /// Opens the database of the configuration for a command that only looks: none is made.
 pub(super) async fn open_known(config: &Config) -> anyhow::Result<Store> {
-    let path = &config.database.path;
+    let Database::Sqlite(path) = &config.database else {
+        return super::context::open_store(config).await;
+    };
     if path.exists() {
         return super::context::open_store(config).await;
     }
@@ -71,8 +73,12 @@ pub(super) fn program(global: &Global, config: &Config) -> String {
     }
     let is_set = global.set.iter().any(|(key, _)| key == DATABASE_KEY);
     if is_set || config.origin == crate::config::Origin::Quickstart {
-        let url = format!("{DATABASE_KEY}=sqlite://{}", config.database.path.display());
-        words.extend(["--set".to_owned(), url]);
+        let url = match &config.database {
+            Database::Sqlite(path) => format!("sqlite://{}", path.display()),
+            // The URL may hold a password.
+            Database::Postgres { .. } => "postgres://...".to_owned(),
+        };
+        words.extend(["--set".to_owned(), format!("{DATABASE_KEY}={url}")]);
     }
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }

@@ -15,14 +15,12 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Exit>
         || "no drop folder is configured: `lumasync init`".to_owned(),
         |folder| format!("drop folder `{}`", folder.root.display()),
     );
-    out::talk(&format!(
-        "running on `{}`, {folder}; Ctrl-C or SIGTERM stops it",
-        workshop.config.database.path.display()
-    ));
+    let database = &workshop.config.database;
+    out::talk(&format!("running on `{database}`, {folder}; Ctrl-C or SIGTERM stops it"));
     if let Some(sandbox) = &workshop.sandbox {
         out::talk(&format!("the built-in Luma listens on {}", sandbox.url()));
     }
-    let served = workshop.engine.serve(&stop).await;
+    let served = Box::pin(workshop.engine.serve(&stop)).await;
     let closed = workshop.close().await;
     served?;
     closed?;

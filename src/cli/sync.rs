@@ -286,8 +286,8 @@ async fn send(
             window: rate.window,
         };
         let progress = workshop.engine.progress();
-        let drained =
-            show(progress, rows, pace, &workshop.clock, drain(args, &pass.runs, workshop, stop)).await;
+        let draining = Box::pin(drain(args, &pass.runs, workshop, stop));
+        let drained = show(progress, rows, pace, &workshop.clock, draining).await;
         match drained {
             Ok(DrainEnd::Done) => {}
             Ok(DrainEnd::Stopped) => return Err(EngineError::Stopped),
@@ -367,7 +367,7 @@ async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Re
 
 /// Nothing is left behind but what is named here.
 fn name_what_stays(workshop: &Workshop) {
-    let database = workshop.config.database.path.display();
+    let database = &workshop.config.database;
     match &workshop.sandbox {
         Some(sandbox) => {
             let held = sandbox.snapshot();

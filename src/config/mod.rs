@@ -3,6 +3,7 @@
 //! Every problem is found at once, and says where it stands and what to write instead. Knows how
 //! values are written; what they do is the business of the rooms that take them.
 
+mod database;
 mod layers;
 mod nearest;
 mod place;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::database::database;
 use super::reader::Reader;
 use super::types::{
-    Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
-    Worker,
+    Batch, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
 };
 use super::values::{Wrong, duration_text, shown};
 use super::{Config, Origin};
@@ -48,35 +48,6 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         database: database?,
         luma: luma?,
     })
-}
-
-fn database(reader: &mut Reader<'_>) -> Option<Database> {
-    let path = reader.read("database.url", sqlite_path)?;
-    Some(Database { path })
-}
-
-/// Never repeats the URL: one of another database may hold a password.
-fn sqlite_path(url: &str) -> Result<PathBuf, Wrong> {
-    let hint = "write `sqlite://PATH`, for example `sqlite://lumasync.db`";
-    let url = url.trim();
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Err(Wrong::new(
-            "names a Postgres database, but this release keeps its data in SQLite only",
-            hint,
-        ));
-    }
-    let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-    match path {
-        None => Err(Wrong::new("names no SQLite database", hint)),
-        Some(path) if path.contains(":memory:") => {
-            Err(Wrong::new("names a database in memory, which would be lost at the first crash", hint))
-        }
-        Some(path) if path.is_empty() || path.ends_with('/') => Err(Wrong::new("names no file", hint)),
-        // What sqlx users write to have the file made, which is what we do anyway.
-        Some(path) if path.ends_with("?mode=rwc") => Ok(path.trim_end_matches("?mode=rwc").into()),
-        Some(path) if path.contains('?') => Err(Wrong::new("has parameters, but only a path is taken", hint)),
-        Some(path) => Ok(path.into()),
-    }
 }
 
 fn luma(reader: &mut Reader<'_>, required: bool) -> Option<Luma> {

@@ -97,7 +97,7 @@ fn the_documented_defaults_are_the_keys_that_are_read() {
 fn the_required_keys_alone_give_the_documented_defaults() {
     let config = load(LUMA).expect("sound");
     let seconds = Duration::from_secs;
-    assert_eq!(config.database.path, Path::new("lumasync.db"));
+    assert_eq!(config.database.to_string(), "lumasync.db");
     assert_eq!(config.luma.dialect, Dialect::Beta2021);
     assert_eq!(config.luma.base_url.as_str(), "https://api.lu.ma/");
     assert_eq!(config.luma.api_key.expose_secret(), "s3cret");
@@ -129,7 +129,7 @@ fn the_required_keys_alone_give_the_documented_defaults() {
 fn every_problem_is_told_at_once() {
     let found = problems(
         "batch = 5\n\
-         [database]\nurl = \"postgres://me:s3cret@db/x\"\n\
+         [database]\nurl = \"mysql://me:s3cret@db/x\"\n\
          [luma]\ndialect = \"v1\"\napi_key = \"s3cret\"\nbase_url = \"http://api.lu.ma/?key=s3cret\"\n\
          rate_limit = { requests = 10, reserve = 10, windw = \"1s\" }\nmax_in_flight = 65\n\
          [retry]\ninitial_backoff = \"10m\"\nmax_attempts = \"many\"\n\
@@ -319,17 +319,29 @@ fn base_urls_are_checked_and_trimmed() {
 }
 
 #[test]
-fn database_urls_name_a_file() {
-    let load = |url: &str| load(&format!("{LUMA}[database]\nurl = \"{url}\"\n"));
-    for (url, path) in
-        [("sqlite://a.db", "a.db"), ("sqlite:a.db", "a.db"), ("sqlite:///var/a.db", "/var/a.db")]
-    {
-        assert_eq!(load(url).expect("sound").database.path, Path::new(path));
+fn the_database_may_be_kept_where_secrets_are() {
+    let load = |url: &str, kept: &str| {
+        let text = format!("{LUMA}[database]\nurl = \"{url}\"\n");
+        load_with(&text, |sources| set(sources, "DATABASE", kept))
+    };
+    for (url, shown) in [
+        ("sqlite:///var/a.db", "/var/a.db"),
+        ("postgres://ana:s3cret@db/members", "db/members"),
+        ("env:DATABASE", "db.example.org/members"),
+    ] {
+        let config = load(url, "postgres://ana:s3cret@db.example.org/members").expect("sound");
+        assert_eq!(config.database.to_string(), shown);
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
     }
-    for url in
-        ["sqlite::memory:", "sqlite://", "sqlite://a/", "sqlite://a.db?mode=ro", "a.db", "mysql://a", ""]
-    {
-        assert_eq!(load(url).expect_err("refused").problems.len(), 1, "{url}");
+    for (url, kept) in [
+        ("env:NOWHERE", ""),
+        ("env:DATABASE", "postgres://ana:s3cret@db"),
+        ("mysql://ana:s3cret@db/members", ""),
+        ("s3cret", ""),
+    ] {
+        let refused = load(url, kept).expect_err("refused");
+        assert_eq!(refused.problems.len(), 1, "{url}");
+        assert!(!refused.to_string().contains("s3cret"), "{refused}");
     }
 }
 
@@ -354,7 +366,7 @@ fn quickstart_stands_in_only_where_no_file_is_found() {
     let sources = Sources { luma_required: false, quickstart: true, ..sources() };
     let config = Config::load(&sources).expect("sound");
     assert_eq!(config.origin, Origin::Quickstart);
-    assert_eq!(config.database.path, Path::new("lumasync-sandbox.db"));
+    assert_eq!(config.database.to_string(), "lumasync-sandbox.db");
     assert_eq!(config.folder.path, None);
     assert_eq!(
         config.tags.resolve_cell("VIP;newsletter").expect("known").to_string(),

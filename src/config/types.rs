@@ -2,6 +2,7 @@
 //!
 //! Values only; how they are written and what they must keep is said elsewhere in `config`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,9 +14,25 @@ use crate::domain::guest::Guests;
 
 /// `[database]`
 #[derive(Clone, Debug)]
-pub struct Database {
-    /// The database file, relative to the current folder.
-    pub path: PathBuf,
+pub enum Database {
+    /// A file, relative to the current folder.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres {
+        /// The whole URL, which may hold a password.
+        url: SecretString,
+        /// Host and database, for people.
+        place: String,
+    },
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres { place, .. } => f.write_str(place),
+        }
+    }
 }
 
 /// `[luma]`

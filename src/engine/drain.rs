@@ -44,6 +44,10 @@ struct Drain<'a> {
     is_idle: bool,
     /// The database was not available at the last look.
     is_held_up: bool,
+    /// The last claim that is known here.
+    last_claim: i64,
+    /// The database may know later ones: it went away while it was asked for more, now or in the drain before.
+    is_unsure: bool,
 }
 
 impl Engine {
@@ -59,6 +63,8 @@ impl Engine {
             rest: None,
             is_idle: false,
             is_held_up: false,
+            last_claim: 0,
+            is_unsure: true,
         };
         let end = drain.run(for_ever).await;
         self.progress.wait(None);
@@ -107,8 +113,10 @@ impl Drain<'_> {
             route: IMPORT_ROUTE,
         };
         let now = engine.clock.now();
+        let is_sure = limit == 0 || self.make_sure(now).await?;
+        let claims = (limit > 0 && is_sure).then_some(&claims);
         let answered = std::mem::take(&mut self.answered);
-        let claim = match engine.store.turn(&answered, (limit > 0).then_some(&claims), &engine.clock).await {
+        let claim = match engine.store.turn(&answered, claims, &engine.clock).await {
             Ok(claim) => {
                 self.is_held_up = false;
                 for settlement in &answered {
@@ -124,18 +132,44 @@ impl Drain<'_> {
                     first_error = first_error.and(engine.settle_alone(settlement).await);
                 }
                 first_error?;
-                None
+                claims.map(|_| Claim::Unknown)
             }
             Err(error) if error.is_passing() => {
                 if !std::mem::replace(&mut self.is_held_up, true) {
                     tracing::warn!(error = chain(&error), "the database is not available; waiting");
                 }
-                Some(Claim::Wait(now.plus(LOOK_AGAIN), "the database"))
+                Some(Claim::Unknown)
             }
             Err(error) => return Err(error.into()),
         };
-        self.begin(claim, now);
+        self.begin(if is_sure { claim } else { Some(Claim::Unknown) }, now);
         Ok(())
+    }
+
+    /// Frees what was claimed and never came here, before more is claimed. Whether that could be done.
+    async fn make_sure(&mut self, now: Time) -> Result<bool, EngineError> {
+        if !self.is_unsure {
+            return Ok(true);
+        }
+        let engine = self.engine;
+        let account = &engine.settings.account;
+        match engine.store.free_unknown(account, engine.worker_id, self.last_claim, now).await {
+            Ok(freed) => {
+                if freed > 0 {
+                    tracing::warn!(
+                        batches = freed,
+                        "batches whose claim was lost with the connection are pending"
+                    );
+                }
+                self.is_unsure = false;
+                Ok(true)
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "the database is not available; waiting");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sends what was claimed, or remembers when to ask again.
@@ -149,6 +183,7 @@ impl Drain<'_> {
                 self.engine.progress.wait(None);
                 self.permits = self.permits.saturating_sub(batches.len());
                 for batch in batches {
+                    self.last_claim = self.last_claim.max(batch.claim_id);
                     let (engine, stop) = (self.engine.clone(), self.stop.clone());
                     self.in_flight.spawn(async move { engine.send(batch, &stop).await });
                 }
@@ -156,6 +191,11 @@ impl Drain<'_> {
             Some(Claim::Wait(until, why)) => {
                 self.engine.progress.wait(Some((until, why)));
                 self.rest = Some(until.min(look_again));
+            }
+            Some(Claim::Unknown) => {
+                self.engine.progress.wait(Some((look_again, "the database")));
+                self.is_unsure = true;
+                self.rest = Some(look_again);
             }
             Some(Claim::Idle) => {
                 self.engine.progress.wait(None);

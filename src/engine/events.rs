@@ -126,8 +126,18 @@ impl Engine {
             allowance: self.settings.allowance,
             route: CREATE_ROUTE,
         };
-        match self.store.claim_events(&claims, is_proved, &self.clock).await {
+        let known = self.last_event_claim.load(Ordering::Relaxed);
+        let freed = self.store.free_unknown_events(claims.account, self.worker_id, known).await;
+        let claimed = match freed {
+            Ok(_) => self.store.claim_events(&claims, is_proved, &self.clock).await,
+            Err(error) => Err(error),
+        };
+        match claimed {
             Ok(claims) => {
+                if let EventClaim::Events(events) = &claims.claim {
+                    let last = events.iter().map(|event| event.claim_id).max().unwrap_or(known);
+                    self.last_event_claim.store(last, Ordering::Relaxed);
+                }
                 self.events_left.store(claims.left, Ordering::Relaxed);
                 Ok(claims.claim)
             }

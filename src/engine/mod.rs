@@ -29,7 +29,7 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use drain::DrainEnd;
@@ -188,6 +188,8 @@ pub struct Engine {
     /// Events that are due and wait for a place in the window: members leave them theirs.
     events_left: Arc<AtomicU32>,
     proved: Arc<tokio::sync::Mutex<control::Proved>>,
+    /// The last claim of an event that came here: a later one was lost on its way.
+    last_event_claim: Arc<AtomicI64>,
     rng: Arc<std::sync::Mutex<fastrand::Rng>>,
 }
 
@@ -212,6 +214,7 @@ impl Engine {
             worker_id,
             events_left: Arc::default(),
             proved: Arc::default(),
+            last_event_claim: Arc::default(),
             rng: Arc::new(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))),
         })
     }

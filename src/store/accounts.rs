@@ -13,14 +13,27 @@ macro_rules! block {
         )
         .bind($account)
         .bind($block.until)
-        .bind(&$block.reason)
+        .bind($crate::store::dialect::storable(&$block.reason))
         .bind($block.cause.as_str())
         .execute(&mut *$tx)
         .await?
     };
 }
 
-pub(super) use block;
+/// Counts people who are new in the ledger.
+macro_rules! add_members {
+    ($tx:ident, $account:expr, $people:expr) => {
+        if $people > 0 {
+            sqlx::query("update accounts set members = members + $2 where name = $1")
+                .bind($account)
+                .bind($people)
+                .execute(&mut *$tx)
+                .await?;
+        }
+    };
+}
+
+pub(super) use {add_members, block};
 
 /// What is known of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,18 +77,21 @@ impl Store {
     /// Remembers whom the account's key belongs to. Returns whom it belonged to before, if anybody.
     pub async fn set_identity(&self, account: &str, identity: &str) -> Result<Option<String>> {
         let known: Option<String> = write_tx!(self, tx => {
-            let known: Option<String> = sqlx::query_scalar("select identity from accounts where name = $1")
+            // Writing comes first: whoever looks first may see nobody, and somebody enters meanwhile.
+            let entered = sqlx::query("update accounts set identity = $2 where name = $1 and identity is null")
                 .bind(account)
-                .fetch_one(&mut *tx)
-                .await?;
-            if known.is_none() {
-                sqlx::query("update accounts set identity = $2 where name = $1 and identity is null")
+                .bind(identity)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if entered == 1 {
+                None
+            } else {
+                sqlx::query_scalar("select identity from accounts where name = $1")
                     .bind(account)
-                    .bind(identity)
-                    .execute(&mut *tx)
-                    .await?;
+                    .fetch_one(&mut *tx)
+                    .await?
             }
-            known
         });
         Ok(known)
     }

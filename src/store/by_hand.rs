@@ -1,5 +1,6 @@
 //! What a person does to runs by hand: bring failed rows back, give a run up, see what stands still and why.
 
+use super::dialect::{lock_rows, storable};
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 use crate::domain::code::Code;
@@ -20,6 +21,12 @@ const CANCELED: &str = "the run was canceled before this row was sent";
 /// their claim's alone, and are not touched.
 macro_rules! drop_pending {
     ($tx:ident, $run:expr, $now:expr) => {{
+        // A batch that is claimed meanwhile is its claim's, with its rows.
+        lock_rows!(
+            $tx,
+            "select 1 from batches where run_id = $1 and state = 'pending' order by id for update",
+            $run
+        );
         let rows = sqlx::query(
             "update member_queue set state = 'canceled', code = $2, reason = $3, settled_at = $4
               where state = 'pending' and batch_id in
@@ -125,11 +132,13 @@ impl Store {
     /// `None` where nothing is left of it.
     pub async fn cancel_run(&self, id: i64, reason: &str, now: Time) -> Result<Option<CanceledRun>> {
         let canceled = write_tx!(self, tx => { 'cancel: {
+            lock_rows!(tx, "select 1 from runs where id = $1 for no key update", id);
             let (is_open, pending, in_flight): (bool, bool, i64) = sqlx::query_as(
                 "select r.finished_at is null,
                         exists (select 1 from batches where run_id = r.id and state = 'pending')
                             or exists (select 1 from event_queue where run_id = r.id and state = 'pending'),
-                        (select coalesce(sum(row_count), 0) from batches where run_id = r.id and state = 'in_flight')
+                        (select cast(coalesce(sum(row_count), 0) as bigint) from batches
+                          where run_id = r.id and state = 'in_flight')
                             + (select count(*) from event_queue where run_id = r.id and state = 'in_flight')
                    from runs r where r.id = $1",
             )
@@ -153,8 +162,8 @@ impl Store {
             sqlx::query(
                 "update input_files
                     set identity = identity || ':canceled:' || run_id,
-                        parts = case when state = 'taking' then max(parts_done, 1) else parts end,
-                        parts_done = case when state = 'taking' then max(parts_done, 1) else parts_done end,
+                        parts = case when state <> 'taking' then parts when parts_done > 0 then parts_done else 1 end,
+                        parts_done = case when state = 'taking' and parts_done = 0 then 1 else parts_done end,
                         state = case when state = 'taking' then 'taken' else state end
                   where run_id = $1 and identity not like '%:canceled:' || run_id",
             )
@@ -204,7 +213,7 @@ impl Store {
                          select 1 from event_queue where run_id = runs.id and state in ('pending', 'in_flight'))",
             )
             .bind(account)
-            .bind(why)
+            .bind(storable(why))
             .execute(&mut *tx)
             .await?;
         });

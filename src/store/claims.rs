@@ -63,6 +63,8 @@ pub enum Claim {
     Wait(Time, &'static str),
     /// Nothing is pending.
     Idle,
+    /// The database went away: batches may be ours that we know nothing of.
+    Unknown,
 }
 
 /// Who asks for work, and for what.
@@ -95,9 +97,16 @@ pub(super) struct DueBatch {
     pub(super) is_live: bool,
 }
 
+/// How long a batch that somebody writes to is left alone.
+pub(super) const SOON: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Numbers as the list that statements take many by.
+///
+/// Sorted, so that two statements lock the same rows in the same order.
 pub(super) fn list(ids: impl IntoIterator<Item = i64>) -> String {
-    serde_json::to_string(&ids.into_iter().collect::<Vec<_>>()).unwrap_or_default()
+    let mut ids: Vec<i64> = ids.into_iter().collect();
+    ids.sort_unstable();
+    serde_json::to_string(&ids).unwrap_or_default()
 }
 
 /// The members of due batches that still wait, by batch; a batch that has none is canceled.
@@ -123,17 +132,20 @@ macro_rules! recipients {
         }
         // One packed text a batch: a row each would cross threads five hundred times.
         let packed: Vec<(i64, Option<String>)> = sqlx::query_as(
-            "select b.value,
-                    (select string_agg(id || ' ' || coalesce(address, email), char(10))
+            "select cast(b.value as bigint),
+                    (select string_agg(q.id || ' ' || coalesce(q.address, q.email), $2)
                        from (select id, address, email from member_queue
-                              where batch_id = b.value and state = 'pending' order by id))
+                              where batch_id = cast(b.value as bigint) and state = 'pending' order by id) q)
                from json_each($1) b",
         )
         .bind($crate::store::claims::list(due.iter().map(|batch| batch.id)))
+        .bind("\n")
         .fetch_all(&mut *$tx)
         .await?;
+        let mut packed: std::collections::BTreeMap<i64, Option<String>> = packed.into_iter().collect();
         let mut recipients = std::collections::BTreeMap::new();
-        for (batch, (id, packed)) in due.iter().zip(packed) {
+        for (batch, id) in due.iter().map(|batch| (batch, batch.id)) {
+            let packed = packed.remove(&id).flatten();
             let rows = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
             if $crate::store::int(rows.len()) != batch.row_count {
                 // Rows that were waiting are delivered by now, or were deleted.
@@ -153,7 +165,7 @@ macro_rules! take {
         let claim_ids: Vec<(i64, i64)> = sqlx::query_as(
             "insert into attempts (account, worker_id, batch_id, run_id, route, row_count, started_at)
              select account, $2, id, run_id, $3, row_count, $4 from batches
-              where id in (select value from json_each($1)) and state = 'pending'
+              where id in (select cast(value as bigint) from json_each($1)) and state = 'pending'
              returning batch_id, id",
         )
         .bind($ids)
@@ -166,7 +178,7 @@ macro_rules! take {
             "update batches
                 set state = 'in_flight', worker_id = $2,
                     claim_id = (select max(a.id) from attempts a where a.batch_id = batches.id)
-              where id in (select value from json_each($1)) and state = 'pending'",
+              where id in (select cast(value as bigint) from json_each($1)) and state = 'pending'",
         )
         .bind($ids)
         .bind($claims.worker_id)
@@ -178,11 +190,43 @@ macro_rules! take {
     }};
 }
 
+/// The batches whose time has come, the most urgent first; then what a database adds.
+macro_rules! due_batches {
+    ($more:literal) => {
+        // A sum as the limit: SQLite prepares a statement anew whenever a bare one is bound.
+        concat!(
+            "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags,
+                    r.source = 'queue' as is_live
+               from batches b
+               join runs r on r.id = b.run_id
+               join tag_sets t on t.id = b.tag_set_id
+              where b.account = $1 and b.state = 'pending' and b.due_at <= $2
+                and r.status = 'running' and ($3 is null or b.run_id = $3)
+              order by b.priority, b.id limit $4 + 0",
+            $more
+        )
+    };
+}
+
 /// Claims due batches on the open transaction, as many as the quota lets go now.
+///
+/// Claims of one account come one after the other: two that count the same window would both take its
+/// last place. A worker cannot be declared dead while it claims.
 macro_rules! claim_due {
-    ($tx:ident, $claims:expr, $now:expr) => {
+    ($tx:ident, $claims:expr, $clock:expr) => {
         'claim: {
-            let (claims, now) = ($claims, $now);
+            let claims = $claims;
+            $crate::store::dialect::lock_rows!(
+                $tx,
+                "select 1 from workers where id = $1 for key share",
+                claims.worker_id
+            );
+            $crate::store::dialect::lock_rows!(
+                $tx,
+                "select 1 from accounts where name = $1 for no key update",
+                claims.account
+            );
+            let now = $clock.now();
             let run = match claims.scope {
                 $crate::store::Scope::All => None,
                 $crate::store::Scope::Run(id) => Some(id),
@@ -199,17 +243,11 @@ macro_rules! claim_due {
                 break 'claim Claim::Wait(now.plus($crate::store::quota::LOOK_AGAIN), "Luma to answer well");
             }
             let limit = if is_failing { 1 } else { $crate::store::int(claims.limit) };
-            // A sum as the limit: SQLite prepares a statement anew whenever a bare one is bound.
-            let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(
-                "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags,
-                        r.source = 'queue' as is_live
-                   from batches b
-                   join runs r on r.id = b.run_id
-                   join tag_sets t on t.id = b.tag_set_id
-                  where b.account = $1 and b.state = 'pending' and b.due_at <= $2
-                    and r.status = 'running' and ($3 is null or b.run_id = $3)
-                  order by b.priority, b.id limit $4 + 0",
-            )
+            // One that somebody writes to is taken when it is written.
+            let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(DIALECT.pick(
+                $crate::store::claims::due_batches!(""),
+                $crate::store::claims::due_batches!(" for update of b skip locked"),
+            ))
             .bind(claims.account)
             .bind(now)
             .bind(run)
@@ -231,6 +269,8 @@ macro_rules! claim_due {
                 .fetch_one(&mut *$tx)
                 .await?;
                 if let Some(at) = next {
+                    // One that is due already is just being written to.
+                    let at = at.max(now.plus($crate::store::claims::SOON));
                     break 'claim match block {
                         Some((until, why)) if until >= at => Claim::Wait(until, why),
                         _ => Claim::Wait(at, "a retry or a filling batch"),
@@ -290,15 +330,20 @@ macro_rules! claim_due {
     };
 }
 
-pub(super) use {claim_due, recipients, take};
+pub(super) use {claim_due, due_batches, recipients, take};
 
 pub(super) fn unpack(packed: &str) -> Result<Vec<Recipient>> {
-    packed
+    let mut rows = packed
         .lines()
         .map(|line| {
             let (id, email) = line.split_once(' ').unwrap_or_default();
             let row_id = id.parse().map_err(|_| StoreError::corrupt("member_queue", "id", id))?;
             Ok(Recipient { row_id, email: email.to_owned() })
         })
-        .collect()
+        .collect::<Result<Vec<_>>>()?;
+    // The database reads in this order already; an aggregate promises none.
+    if !rows.is_sorted_by_key(|row| row.row_id) {
+        rows.sort_unstable_by_key(|row| row.row_id);
+    }
+    Ok(rows)
 }

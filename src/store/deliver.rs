@@ -42,7 +42,7 @@ impl<'a> Delivered<'a> {
     }
 }
 
-/// Every row of these batches is delivered, and the ledger says so.
+/// Every row of these batches is delivered, and the ledger says so. How many people it did not know.
 macro_rules! deliver {
     ($tx:ident, $group:expr, $now:expr) => {{
         let (first, batches) = ($group.first, &$group.batches);
@@ -51,7 +51,7 @@ macro_rules! deliver {
         let held = sqlx::query(
             "update batches
                 set state = 'delivered', settled_at = $3, attempts = attempts + 1, claim_id = null, worker_id = null
-              where id in (select value from json_each($1)) and claim_id in (select value from json_each($2))
+              where id in (select cast(value as bigint) from json_each($1)) and claim_id in (select cast(value as bigint) from json_each($2))
                 and state = 'in_flight'",
         )
         .bind(&ids)
@@ -63,18 +63,18 @@ macro_rules! deliver {
         $crate::store::error::ensure_rows(held, batches.len() as u64, || format!("batches `{ids}`"))?;
         sqlx::query(
             "update attempts set finished_at = $2, status = $3, verdict = $4, detail = $5
-              where id in (select value from json_each($1)) and verdict is null",
+              where id in (select cast(value as bigint) from json_each($1)) and verdict is null",
         )
         .bind(&claims)
         .bind($now)
         .bind(first.status.map(i64::from))
         .bind(first.verdict)
-        .bind(&first.detail)
+        .bind(first.detail.as_deref().map($crate::store::dialect::storable))
         .execute(&mut *$tx)
         .await?;
         let rows = sqlx::query(
             "update member_queue set state = 'delivered', attempts = $2, settled_at = $3
-              where batch_id in (select value from json_each($1)) and state = 'pending'",
+              where batch_id in (select cast(value as bigint) from json_each($1)) and state = 'pending'",
         )
         .bind(&ids)
         .bind(i64::from(first.batch.attempts) + 1)
@@ -82,35 +82,50 @@ macro_rules! deliver {
         .execute(&mut *$tx)
         .await?
         .rows_affected();
-        let entered = sqlx::query(
-            "insert into ledger (account, key_hash, email_key, tag_set_id, run_id)
-             select account, key_hash, lower(coalesce(address, email)), tag_set_id, run_id
-               from member_queue
-              where batch_id in (select value from json_each($1)) and state = 'delivered'
-             on conflict do nothing",
-        )
+        let entered = sqlx::query(DIALECT.pick(
+            $crate::store::deliver::enter_ledger!(""),
+            $crate::store::deliver::enter_ledger!("order by 2, 3"),
+        ))
         .bind(&ids)
         .execute(&mut *$tx)
         .await?
         .rows_affected();
-        if entered > 0 {
-            sqlx::query("update accounts set members = members + $2 where name = $1")
-                .bind(&first.batch.account)
-                .bind(entered.cast_signed())
-                .execute(&mut *$tx)
-                .await?;
-        }
         if entered < rows {
             for batch in batches {
                 $crate::store::deliver::unite!($tx, batch);
             }
         }
+        entered.cast_signed()
     }};
+}
+
+/// Enters everybody of delivered batches who is not in the ledger. Where several write to it at once they
+/// do so in the order of its key, and never wait for each other in a circle.
+macro_rules! enter_ledger {
+    ($order:literal) => {
+        concat!(
+            "insert into ledger (account, key_hash, email_key, tag_set_id, run_id)
+             select account, key_hash, lower(coalesce(address, email)), tag_set_id, run_id
+               from member_queue
+              where batch_id in (select cast(value as bigint) from json_each($1)) and state = 'delivered' ",
+            $order,
+            " on conflict do nothing"
+        )
+    };
 }
 
 /// People the ledger knew with other tags: they have both now.
 macro_rules! unite {
     ($tx:ident, $batch:expr) => {{
+        // Two that add tags to the same person would each write what the other has not seen.
+        $crate::store::dialect::lock_rows!(
+            $tx,
+            "select 1 from ledger l
+               join member_queue q on l.account = q.account and l.key_hash = q.key_hash
+                                  and l.email_key = lower(coalesce(q.address, q.email))
+              where q.batch_id = $1 order by l.account, l.key_hash, l.email_key for update of l",
+            $batch.id
+        );
         let known: Vec<(i64, String)> = sqlx::query_as(
             "select distinct l.tag_set_id, t.tags
                from member_queue q
@@ -151,4 +166,4 @@ macro_rules! unite {
     }};
 }
 
-pub(super) use {deliver, unite};
+pub(super) use {deliver, enter_ledger, unite};

@@ -1,6 +1,6 @@
 //! What can go wrong between us and the database.
 
-use std::path::PathBuf;
+use sqlx::postgres::PgDatabaseError;
 
 /// An error of the store. Texts hold no address and no key.
 #[derive(Debug, thiserror::Error)]
@@ -8,11 +8,11 @@ pub enum StoreError {
     /// The database refused or could not be reached.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
-    /// The file could not be opened as a database.
-    #[error("cannot open the database `{path}`")]
+    /// The database could not be opened.
+    #[error("cannot open the database `{place}`")]
     Open {
-        /// Where it was looked for.
-        path: PathBuf,
+        /// Where it was looked for: a path, or a host and a name.
+        place: String,
         /// What the driver said.
         source: sqlx::Error,
     },
@@ -69,11 +69,13 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         let (Self::Database(error) | Self::Open { source: error, .. }) = self else { return false };
         match error {
-            // 5 busy, 6 locked, 10 I/O, 13 full; the upper bytes say more of the same.
-            sqlx::Error::Database(inner) => inner
-                .code()
-                .and_then(|code| code.parse::<u32>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13)),
+            sqlx::Error::Database(inner) => {
+                let code = inner.code().unwrap_or_default();
+                match inner.try_downcast_ref::<PgDatabaseError>() {
+                    Some(_) => passes_in_postgres(&code),
+                    None => passes_in_sqlite(&code),
+                }
+            }
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
             _ => false,
         }
@@ -85,6 +87,22 @@ impl StoreError {
         value: &(impl ToString + ?Sized),
     ) -> Self {
         Self::Corrupt { table, column, value: value.to_string().chars().take(80).collect() }
+    }
+}
+
+/// 5 busy, 6 locked, 10 I/O, 13 full; the upper bytes say more of the same.
+fn passes_in_sqlite(code: &str) -> bool {
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
+}
+
+fn passes_in_postgres(code: &str) -> bool {
+    match code {
+        // Deadlock and conflicts; a lock not to be had; canceled or timed out; a standby that is not
+        // the primary yet; a transaction that stood open too long.
+        // And 23505: somebody entered the same a moment ago; at the next look it is there.
+        "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" | "23505" => true,
+        // Connections, resources (disk full, too many clients), an operator at work, the system.
+        code => ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)),
     }
 }
 

@@ -26,13 +26,14 @@ impl Store {
                         (select count(*) from batches
                           where run_id = $1 and tag_set_id = $2 and state = 'rejected' and row_count = 1
                             and settled_at > $3
-                            and settled_at > (select coalesce(max(settled_at), '') from batches
-                                               where run_id = $1 and tag_set_id = $2 and state = 'delivered')),
+                            and coalesce(settled_at > (select max(settled_at) from batches
+                                                        where run_id = $1 and tag_set_id = $2
+                                                          and state = 'delivered'), true)),
                         exists (select 1 from batches where run_id = $1 and state = 'delivered'),
                         (select count(*) from batches
                           where run_id = $1 and state = 'rejected' and row_count = 1 and settled_at > $4
-                            and settled_at > (select coalesce(max(settled_at), '') from batches
-                                               where run_id = $1 and state = 'delivered'))",
+                            and coalesce(settled_at > (select max(settled_at) from batches
+                                                        where run_id = $1 and state = 'delivered'), true))",
             )
             .bind(run_id)
             .bind(tag_set_id)

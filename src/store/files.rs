@@ -151,12 +151,15 @@ impl Store {
                 .bind(file.identity)
                 .fetch_optional(&mut *tx)
                 .await?;
-            if known.is_none() {
+            if known.is_some() {
+                false
+            } else {
                 let run_id = enter_run!(tx, run, RunStatus::Queued);
-                sqlx::query(
+                let entered = sqlx::query(
                     "insert into input_files
                          (run_id, identity, sha256, size, name, path, extra_tags, shape, parts, state)
-                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'taking')",
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'taking')
+                     on conflict (identity) do nothing",
                 )
                 .bind(run_id)
                 .bind(file.identity)
@@ -168,9 +171,14 @@ impl Store {
                 .bind(file.shape)
                 .bind(i64::from(file.parts))
                 .execute(&mut *tx)
-                .await?;
+                .await?
+                .rows_affected();
+                if entered == 0 {
+                    // Another process was first, and has a run of its own for it.
+                    sqlx::query("delete from runs where id = $1").bind(run_id).execute(&mut *tx).await?;
+                }
+                entered == 1
             }
-            known.is_none()
         });
         let found = self.file_by_identity(file.identity).await?;
         let lost = || StoreError::Lost { what: format!("file `{}`", file.name) };

@@ -50,14 +50,15 @@ impl Store {
     pub async fn ledger_range(&self, account: &str, from: i64, to: i64) -> Result<LedgerSlice> {
         let packed: Option<String> = read!(self, db => {
             sqlx::query_scalar(
-                "select string_agg(email_key || ' ' || tag_set_id, char(10))
+                "select string_agg(l.email_key || ' ' || l.tag_set_id, $4)
                    from (select tag_set_id, email_key from ledger
                           where account = $1 and key_hash between $2 and $3
-                          order by key_hash, email_key)",
+                          order by key_hash, email_key) l",
             )
             .bind(account)
             .bind(from)
             .bind(to)
+            .bind("\n")
             .fetch_one(db)
             .await?
         });
@@ -71,12 +72,13 @@ impl Store {
             let list = serde_json::to_string(chunk).unwrap_or_default();
             let packed: Option<String> = read!(self, db => {
                 sqlx::query_scalar(
-                    "select string_agg(l.email_key || ' ' || l.tag_set_id, char(10))
-                       from (select distinct value as key_hash from json_each($2)) wanted
-                       cross join ledger l on l.account = $1 and l.key_hash = wanted.key_hash",
+                    "select string_agg(l.email_key || ' ' || l.tag_set_id, $3)
+                       from (select distinct cast(value as bigint) as key_hash from json_each($2)) wanted
+                       cross join ledger l where l.account = $1 and l.key_hash = wanted.key_hash",
                 )
                 .bind(account)
                 .bind(list)
+                .bind("\n")
                 .fetch_one(db)
                 .await?
             });
@@ -96,7 +98,8 @@ impl Store {
         let list = serde_json::to_string(&texts).unwrap_or_default();
         let ids: Vec<i64> = write_tx!(self, tx => {
             sqlx::query(
-                "insert into tag_sets (tags) select value from json_each($1) where true
+                // In one order: two that enter the same sets wait for each other, and never in a circle.
+                "insert into tag_sets (tags) select value from json_each($1) where true order by value
                  on conflict (tags) do nothing",
             )
             .bind(&list)

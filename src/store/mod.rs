@@ -1,20 +1,24 @@
 //! The database: the only place that knows sqlx and SQL.
 //!
 //! One text of SQL serves every database; `Pools` says which is open and the macros run a body on
-//! it. Nothing here decides: rules come in as values of `domain`, outcomes go out as them. No
-//! request is ever made inside a transaction.
+//! it. Where one text cannot serve both, `DIALECT` picks. Nothing here decides: rules come in as
+//! values of `domain`, outcomes go out as them. No request is ever made inside a transaction.
 
 mod accounts;
+mod bulk;
 mod by_hand;
 mod claims;
 mod deliver;
+mod dialect;
 mod error;
 mod events;
 mod evidence;
 mod files;
+mod held;
 mod ledger;
 mod lossy;
 mod open;
+mod open_postgres;
 mod queue;
 mod quota;
 mod redate;
@@ -27,7 +31,7 @@ mod steps;
 mod time;
 mod workers;
 
-use sqlx::SqlitePool;
+use sqlx::{PgPool, SqlitePool};
 
 pub use accounts::Account;
 pub use by_hand::CanceledRun;
@@ -61,6 +65,8 @@ pub struct Store {
 enum Pools {
     /// One connection writes and a few read, as `SQLite` wants it.
     Sqlite { writer: SqlitePool, reader: SqlitePool },
+    /// Every connection reads and writes; rows are locked where two could meet.
+    Postgres(PgPool),
 }
 
 /// Runs a body in one write transaction, and commits when it ends well.
@@ -68,11 +74,19 @@ macro_rules! write_tx {
     ($store:expr, $tx:ident => $body:block) => {
         match &$store.pools {
             $crate::store::Pools::Sqlite { writer, .. } => {
+                $crate::store::dialect::speak!(Sqlite);
                 let mut transaction = $crate::store::begin(writer).await?;
                 let $tx = &mut *transaction;
                 let value = $body;
                 transaction.commit().await?;
                 value
+            }
+            $crate::store::Pools::Postgres(pool) => {
+                $crate::store::dialect::speak!(Postgres);
+                let mut held = $crate::store::held::Held::begin(pool).await?;
+                let $tx = held.connection()?;
+                let outcome = async { Ok::<_, $crate::store::StoreError>($body) }.await;
+                held.end(outcome).await?
             }
         }
     };
@@ -83,7 +97,13 @@ macro_rules! read {
     ($store:expr, $db:ident => $body:block) => {
         match &$store.pools {
             $crate::store::Pools::Sqlite { reader, .. } => {
+                $crate::store::dialect::speak!(Sqlite);
                 let $db = reader;
+                $body
+            }
+            $crate::store::Pools::Postgres(pool) => {
+                $crate::store::dialect::speak!(Postgres);
+                let $db = pool;
                 $body
             }
         }

@@ -29,7 +29,7 @@ const CHECKPOINT_PAGES: u32 = 8_192;
 impl Store {
     /// Opens or creates the `SQLite` database at `path` and brings its tables up to date.
     pub async fn open_sqlite(path: &Path) -> Result<Self> {
-        let opened = |source| StoreError::Open { path: path.to_owned(), source };
+        let opened = |source| StoreError::Open { place: path.display().to_string(), source };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -64,10 +64,11 @@ impl Store {
                 reader.close().await;
                 writer.close().await;
             }
+            Pools::Postgres(pool) => pool.close().await,
         }
     }
 
-    /// The newest migration this program knows.
+    /// The newest migration this program knows, the same for every database.
     #[must_use]
     pub fn schema_version() -> i64 {
         SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)

@@ -1,9 +1,8 @@
 //! Rows that other programs insert into `member_queue`: read once, their outcome on the same row.
 
-use sqlx::AssertSqlSafe;
-
+use super::bulk::Bulk as _;
 use super::lossy::Lossy;
-use super::rows::{LIVE_PRIORITY, shapes, values_sql, write_batches};
+use super::rows::{LIVE_PRIORITY, write_batches};
 use super::{Result, Store, error::ensure_rows, int, read, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::PlannedBatch;
@@ -60,45 +59,45 @@ pub struct QueueRow {
     pub outcome: QueueOutcome,
 }
 
-impl QueueRow {
-    fn pending(&self) -> Option<(i64, Option<&str>, i64, i64, usize)> {
-        match &self.outcome {
-            QueueOutcome::Pending { address, key_hash, tag_set, batch } => {
-                Some((self.id, address.as_deref(), *key_hash, *tag_set, *batch))
+/// A row that has something to send, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TakenRow<'a> {
+    pub(super) id: i64,
+    pub(super) address: Option<&'a str>,
+    pub(super) key_hash: i64,
+    pub(super) tag_set: i64,
+    pub(super) batch: usize,
+}
+
+/// A row that ends at intake, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndedRow<'a> {
+    pub(super) id: i64,
+    pub(super) state: RowState,
+    pub(super) code: Code,
+    pub(super) reason: &'a str,
+}
+
+/// Those that go on and those that end here, each in the order of their numbers.
+fn divide(rows: &[QueueRow]) -> (Vec<TakenRow<'_>>, Vec<EndedRow<'_>>) {
+    let (mut taken, mut ended) = (Vec::new(), Vec::new());
+    for QueueRow { id, outcome } in rows {
+        match outcome {
+            QueueOutcome::Pending { address, key_hash, tag_set, batch } => taken.push(TakenRow {
+                id: *id,
+                address: address.as_deref(),
+                key_hash: *key_hash,
+                tag_set: *tag_set,
+                batch: *batch,
+            }),
+            QueueOutcome::Ended { state, code, reason } => {
+                ended.push(EndedRow { id: *id, state: *state, code: *code, reason });
             }
-            QueueOutcome::Ended { .. } => None,
         }
     }
-
-    fn ended(&self) -> Option<(i64, RowState, Code, &str)> {
-        match &self.outcome {
-            QueueOutcome::Pending { .. } => None,
-            QueueOutcome::Ended { state, code, reason } => Some((self.id, *state, *code, reason)),
-        }
-    }
-}
-
-fn pending_sql(rows: usize) -> String {
-    values_sql(
-        "with taken (id, address, key_hash, tag_set_id, batch_id) as (values ",
-        5,
-        rows,
-        ") update member_queue
-              set state = 'pending', run_id = $run, address = taken.address, key_hash = taken.key_hash,
-                  tag_set_id = taken.tag_set_id, batch_id = taken.batch_id
-             from taken where member_queue.id = taken.id and member_queue.state = 'new'",
-    )
-}
-
-fn ended_sql(rows: usize) -> String {
-    values_sql(
-        "with ended (id, state, code, reason) as (values ",
-        4,
-        rows,
-        ") update member_queue
-              set state = ended.state, run_id = $run, code = ended.code, reason = ended.reason, settled_at = $now
-             from ended where member_queue.id = ended.id and member_queue.state = 'new'",
-    )
+    taken.sort_unstable_by_key(|row| row.id);
+    ended.sort_unstable_by_key(|row| row.id);
+    (taken, ended)
 }
 
 impl Store {
@@ -106,7 +105,8 @@ impl Store {
     pub async fn new_rows(&self, limit: u32) -> Result<Vec<NewRow>> {
         let rows = read!(self, db => {
             sqlx::query_as(
-                "select id, account, email, tags from member_queue where state = 'new' order by id limit $1",
+                "select id, account, email, tags from member_queue
+                  where state = 'new' and run_id is null order by id limit $1",
             )
             .bind(i64::from(limit))
             .fetch_all(db)
@@ -141,24 +141,9 @@ impl Store {
             // A full batch waits for nothing.
             let due = |batch: &PlannedBatch| if batch.rows >= max_rows { now } else { due_at };
             let ids = write_batches!(tx, account, run_id, LIVE_PRIORITY, batches, due);
-            let pending: Vec<_> = rows.iter().filter_map(QueueRow::pending).collect();
-            for rows in shapes(&pending) {
-                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())));
-                for (id, address, key_hash, tag_set, batch) in rows {
-                    query = query.bind(id).bind(*address).bind(key_hash).bind(tag_set).bind(ids.get(*batch).copied());
-                }
-                let found = query.bind(run_id).execute(&mut *tx).await?.rows_affected();
-                ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
-            }
-            let ended: Vec<_> = rows.iter().filter_map(QueueRow::ended).collect();
-            for rows in shapes(&ended) {
-                let mut query = sqlx::query(AssertSqlSafe(ended_sql(rows.len())));
-                for (id, state, code, reason) in rows {
-                    query = query.bind(id).bind(state.as_str()).bind(code.as_str()).bind(*reason);
-                }
-                let found = query.bind(run_id).bind(now).execute(&mut *tx).await?.rows_affected();
-                ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
-            }
+            let (taken, ended) = divide(rows);
+            let found = tx.take_pending(run_id, &taken, &ids).await? + tx.take_ended(run_id, &ended, now).await?;
+            ensure_rows(found, rows.len() as u64, || "a row of the queue".to_owned())?;
             ids
         });
         Ok(ids)

@@ -37,13 +37,6 @@ impl Store {
             .bind(now)
             .fetch_all(&mut *tx)
             .await?;
-            for (account, until) in begun_now(blocks, now) {
-                sqlx::query("update accounts set blocked_until = $2 where name = $1")
-                    .bind(account)
-                    .bind(until)
-                    .execute(&mut *tx)
-                    .await?;
-            }
             let retries: Vec<Waiting<i64>> = sqlx::query_as(
                 "select b.id, b.due_at,
                         (select t.finished_at from attempts t where t.batch_id = b.id order by t.id desc limit 1)
@@ -52,9 +45,10 @@ impl Store {
             .bind(now)
             .fetch_all(&mut *tx)
             .await?;
-            for (batch, due_at) in begun_now(retries, now) {
-                sqlx::query("update batches set due_at = $2 where id = $1")
+            for (batch, found, due_at) in begun_now(retries, now) {
+                sqlx::query("update batches set due_at = $3 where id = $1 and due_at = $2")
                     .bind(batch)
+                    .bind(found)
                     .bind(due_at)
                     .execute(&mut *tx)
                     .await?;
@@ -98,6 +92,15 @@ impl Store {
                 .bind(now.plus(lease).plus(SKEW))
                 .execute(&mut *tx)
                 .await?;
+            // Last, as in a settle: the account is everybody's.
+            for (account, found, until) in begun_now(blocks, now) {
+                sqlx::query("update accounts set blocked_until = $3 where name = $1 and blocked_until = $2")
+                    .bind(account)
+                    .bind(found)
+                    .bind(until)
+                    .execute(&mut *tx)
+                    .await?;
+            }
         });
         Ok(true)
     }
@@ -119,10 +122,10 @@ impl Store {
 }
 
 /// Those that were written down later than now, as if that were now. The others stand: they are of
-/// the clock that was put right.
-pub(super) fn begun_now<K>(waiting: Vec<Waiting<K>>, now: Time) -> impl Iterator<Item = (K, Time)> {
+/// the clock that was put right. Each with the moment that was found and the one that takes its place.
+pub(super) fn begun_now<K>(waiting: Vec<Waiting<K>>, now: Time) -> impl Iterator<Item = (K, Time, Time)> {
     waiting.into_iter().filter_map(move |(key, until, written)| {
         let written = written.filter(|written| *written > now)?;
-        Some((key, now.plus(until.since(written))))
+        Some((key, until, now.plus(until.since(written))))
     })
 }

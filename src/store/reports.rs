@@ -1,6 +1,7 @@
 //! What people ask of the database: counts, causes, bad rows, depth of the queue.
 
 use super::lossy::Lossy;
+use super::time::Written;
 use super::{Result, Run, Store, StoreError, read};
 use crate::clock::Time;
 use crate::domain::state::{Kind, RowState, RunStatus};
@@ -205,13 +206,13 @@ impl Store {
         }
         let by_state: Vec<(String, i64)> = read!(self, db => {
             sqlx::query_as(
-                "select state, sum(n) from (
+                "select state, cast(sum(n) as bigint) from (
                      select q.state as state, count(*) as n
                        from batches b join member_queue q on q.batch_id = b.id
                       where b.run_id = $1 group by q.state
                      union all
                      select state, count(*) from member_queue
-                      where run_id = $1 and batch_id is null group by state)
+                      where run_id = $1 and batch_id is null group by state) counted
                  group by state",
             )
             .bind(run.id)
@@ -228,7 +229,7 @@ impl Store {
         }
         let by_state: Vec<(String, i64)> = read!(self, db => {
             sqlx::query_as(concat!(
-                "select state, sum(row_count) from batches
+                "select state, cast(sum(row_count) as bigint) from batches
                   where run_id = $1 and state in ('pending', 'in_flight', 'delivered') group by state
                  union all
                  select state, count(*) from member_queue
@@ -265,19 +266,19 @@ impl Store {
         let rows: Vec<ReasonRow> = read!(self, db => {
             sqlx::query_as(concat!(
                 "with told as (
-                     select state, code, reason, coalesce(line, id) as at,
+                     select state, code, reason, coalesce(line, id) as line_or_id,
                             row_number() over (partition by state, code, reason order by coalesce(line, id)) as place
                        from (select id, line, state, code, reason from member_queue
                               where run_id = $1 and code is not null and state in ", not_sent!(), "
                              union all
                              select id, line, state, code, reason from event_queue
-                              where run_id = $1 and code is not null)),
+                              where run_id = $1 and code is not null) unsent),
                  reasons as (
-                     select state, code, reason, count(*) as n, min(at) as first_at,
-                            string_agg(case when place <= 5 then at end, ',') as lines
+                     select state, code, reason, count(*) as n, min(line_or_id) as first_at,
+                            string_agg(case when place <= 5 then cast(line_or_id as text) end, ',') as lines
                        from told group by state, code, reason),
                  ranked as (
-                     select *, sum(n) over (partition by state, code) as code_rows,
+                     select *, cast(sum(n) over (partition by state, code) as bigint) as code_rows,
                             count(*) over (partition by state, code) as code_reasons,
                             row_number() over (partition by state, code order by n desc, first_at) as place
                        from reasons)
@@ -338,9 +339,10 @@ impl Store {
 
     /// How much is waiting in the account.
     pub async fn queue_depth(&self, account: &str) -> Result<QueueDepth> {
-        let (new, oldest_new): (i64, Option<String>) = read!(self, db => {
+        let (new, oldest_new): (i64, Option<Written>) = read!(self, db => {
             sqlx::query_as(
-                "select count(*), min(created_at) from member_queue where state = 'new' and account = $1",
+                "select count(*), min(created_at) from member_queue
+                  where state = 'new' and run_id is null and account = $1",
             )
             .bind(account)
             .fetch_one(db)
@@ -348,8 +350,8 @@ impl Store {
         });
         let (pending, stopped, oldest_run): (i64, i64, Option<Time>) = read!(self, db => {
             sqlx::query_as(
-                "select coalesce(sum(case when r.finished_at is null then b.row_count end), 0),
-                        coalesce(sum(case when r.finished_at is not null then b.row_count end), 0),
+                "select cast(coalesce(sum(case when r.finished_at is null then b.row_count end), 0) as bigint),
+                        cast(coalesce(sum(case when r.finished_at is not null then b.row_count end), 0) as bigint),
                         min(r.created_at)
                    from batches b join runs r on r.id = b.run_id
                   where b.state = 'pending' and b.account = $1",
@@ -360,7 +362,8 @@ impl Store {
         });
         let in_flight: i64 = read!(self, db => {
             sqlx::query_scalar(
-                "select coalesce(sum(row_count), 0) from batches where state = 'in_flight' and account = $1",
+                "select cast(coalesce(sum(row_count), 0) as bigint) from batches
+                  where state = 'in_flight' and account = $1",
             )
             .bind(account)
             .fetch_one(db)
@@ -372,7 +375,7 @@ impl Store {
             in_flight: in_flight.unsigned_abs(),
             stopped: stopped.unsigned_abs(),
             // Other programs may write the moment as they like.
-            oldest: [oldest_new.as_deref().and_then(Time::parse), oldest_run].into_iter().flatten().min(),
+            oldest: [oldest_new.and_then(|Written(at)| at), oldest_run].into_iter().flatten().min(),
         })
     }
 }

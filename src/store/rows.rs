@@ -1,12 +1,6 @@
 //! Rows on their way in: a part of a file with its batches, counts and position in one transaction.
-//!
-//! Many rows go into one statement, in a fixed set of shapes: each statement crosses a thread.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
-use sqlx::AssertSqlSafe;
-
+use super::bulk::Bulk as _;
 use super::{Result, Store, error::ensure_rows, int, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::PlannedBatch;
@@ -90,9 +84,6 @@ pub(super) const HALTED_PRIORITY: i64 = 100_000;
 /// Added to what a run was halted by for refusals that say nothing.
 pub(super) const DOUBTED_PRIORITY: i64 = 1_000_000;
 
-/// Rows a statement, largest first: whatever the number, few statements and few shapes.
-const SHAPES: [usize; 4] = [1_000, 100, 10, 1];
-
 /// Stores the batches of an intake, new ones and grown ones; their ids, in order. `$due` says when a
 /// batch goes out. `Lost` where another process has filled or claimed one meanwhile.
 macro_rules! write_batches {
@@ -103,7 +94,7 @@ macro_rules! write_batches {
             ids.push(match batch.id {
                 Some(id) => {
                     let grown = sqlx::query(
-                        "update batches set row_count = $2, bytes = $3, due_at = min(due_at, $4)
+                        "update batches set row_count = $2, bytes = $3, due_at = case when due_at < $4 then due_at else $4 end
                           where id = $1 and state = 'pending' and attempts = 0 and row_count = $5",
                     )
                     .bind(id)
@@ -161,33 +152,8 @@ impl Store {
 
             let ids = write_batches!(tx, intake.account, intake.run_id, BULK_PRIORITY, intake.batches, |_| intake.now);
 
-            for rows in shapes(intake.pending) {
-                let mut query = sqlx::query(AssertSqlSafe(pending_sql(rows.len())));
-                for row in rows {
-                    query = query
-                        .bind(row.email)
-                        .bind(row.name)
-                        .bind(row.line)
-                        .bind(row.key_hash)
-                        .bind(row.tag_set)
-                        .bind(ids.get(row.batch).copied());
-                }
-                let query = query.bind(intake.run_id);
-                query.execute(&mut *tx).await?;
-            }
-            for rows in shapes(intake.invalid) {
-                let mut query = sqlx::query(AssertSqlSafe(invalid_sql(rows.len())));
-                for row in rows {
-                    query = query
-                        .bind(row.code.state_at_intake().as_str())
-                        .bind(row.email)
-                        .bind(row.line)
-                        .bind(row.code.as_str())
-                        .bind(row.reason);
-                }
-                let query = query.bind(intake.run_id).bind(intake.now);
-                query.execute(&mut *tx).await?;
-            }
+            tx.insert_pending(intake.run_id, intake.pending, &ids).await?;
+            tx.insert_invalid(intake.run_id, intake.invalid, intake.now).await?;
             for (chunk, lines) in intake.unkept.chunks.iter().enumerate() {
                 sqlx::query("insert into unkept_lines (run_id, part, chunk, lines) values ($1, $2, $3, $4)")
                     .bind(intake.run_id)
@@ -242,54 +208,4 @@ impl Store {
             })
             .collect())
     }
-}
-
-/// Cuts rows into slices whose lengths are those of `SHAPES`.
-pub(super) fn shapes<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let shape = SHAPES.into_iter().find(|shape| *shape <= rows.len())?;
-        let (head, tail) = rows.split_at(shape);
-        rows = tail;
-        Some(head)
-    })
-}
-
-fn pending_sql(rows: usize) -> String {
-    values_sql(
-        "insert or rollback into member_queue
-             (account, run_id, created_at, state, email, name, line, key_hash, tag_set_id, batch_id)
-         select r.account, r.id, r.created_at, 'pending', v.column1, v.column2, v.column3, v.column4,
-                v.column5, v.column6
-           from (values ",
-        6,
-        rows,
-        ") v join runs r on r.id = $run",
-    )
-}
-
-fn invalid_sql(rows: usize) -> String {
-    values_sql(
-        "insert or rollback into member_queue
-             (account, run_id, created_at, settled_at, state, email, line, code, reason)
-         select r.account, r.id, r.created_at, $now, v.column1, v.column2, v.column3, v.column4, v.column5
-           from (values ",
-        5,
-        rows,
-        ") v join runs r on r.id = $run",
-    )
-}
-
-/// A statement over `rows` rows of `each` values, then the run and the moment. The values have no
-/// number: `SQLite` looks a numbered bind up by its name, one after the other, which makes a statement
-/// of thousands of them quadratic.
-pub(super) fn values_sql(head: &'static str, each: usize, rows: usize, tail: &str) -> String {
-    static KNOWN: LazyLock<Mutex<HashMap<(&'static str, usize), String>>> = LazyLock::new(Mutex::default);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = known.entry((head, rows)).or_insert_with(|| {
-        let row = format!("({})", vec!["?"; each].join(","));
-        let (run, now) = (format!("${}", each * rows + 1), format!("${}", each * rows + 2));
-        let text = format!("{head}{}{tail}", vec![row.as_str(); rows].join(","));
-        text.replace("$run", &run).replace("$now", &now)
-    });
-    text.clone()
 }

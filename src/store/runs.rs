@@ -1,6 +1,6 @@
 //! Runs: one pass over one source, from its beginning to its status.
 
-use super::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
+use super::{Result, Store, StoreError, dialect::lock_rows, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
 use crate::domain::state::{Kind, RunStatus, Trigger};
 
@@ -228,6 +228,8 @@ impl Store {
         now: Time,
     ) -> Result<bool> {
         let found = write_tx!(self, tx => {
+            // Whoever brings rows back holds it: they are seen only once that is done.
+            lock_rows!(tx, "select 1 from runs where id = $1 for no key update", id);
             sqlx::query(
                 "update runs set status = $2, reason = $3, finished_at = $4
                   where id = $1 and status in ('queued', 'running', 'held') and read_rows = $5

@@ -3,17 +3,20 @@
 //! Every settle begins with the guard on the claim's own number: whoever lost the claim writes
 //! nothing. This is the only place that ends a row that was sent.
 
-use super::accounts::block;
+use std::collections::BTreeMap;
+
+use super::accounts::{add_members, block};
 use super::claims::claim_due;
 use super::deliver::{Delivered, deliver};
 use super::steps::{count_faults, end_claim, fail, halt, learn_size, probe, put_back, regroup, reject};
-use super::{Claim, ClaimedBatch, Claims, Result, Store, write_tx};
+use super::{Claim, ClaimedBatch, Claims, Pools, Result, Store, write_tx};
 use crate::clock::{Clock, Time};
 use crate::domain::code::Code;
 use crate::domain::outcome::{Block, Outcome};
 use crate::domain::verdict::Cause;
 
-/// Settles one batch on the open transaction; what was delivered is settled by then.
+/// Settles one batch on the open transaction, but for what it says of its account; what was delivered is
+/// settled by then.
 macro_rules! settle {
     ($tx:ident, $settlement:expr, $now:expr) => {{
         let settlement: &Settlement = $settlement;
@@ -36,6 +39,17 @@ macro_rules! settle {
         for places in children(batch, &settlement.outcome) {
             regroup!($tx, batch, places, now);
         }
+        if let Some((cause, why)) = &settlement.halt {
+            halt!($tx, batch, *cause, why, now);
+        }
+    }};
+}
+
+/// Writes what a settled batch says of its account.
+macro_rules! learn {
+    ($tx:ident, $settlement:expr, $now:expr) => {{
+        let settlement: &Settlement = $settlement;
+        let (batch, now) = (&settlement.batch, $now);
         let is_fault = settlement.verdict == Some("transient");
         if is_fault || batch.faults > 0 {
             count_faults!($tx, &batch.account, is_fault);
@@ -45,9 +59,6 @@ macro_rules! settle {
         }
         if let Some(bytes) = settlement.max_body {
             learn_size!($tx, &batch.account, bytes, now);
-        }
-        if let Some((cause, why)) = &settlement.halt {
-            halt!($tx, batch, *cause, why, now);
         }
     }};
 }
@@ -74,9 +85,37 @@ pub struct Settlement {
 }
 
 impl Store {
-    /// Writes the outcomes of claimed batches and claims more, all in one transaction. `Lost`
-    /// where one of the claims is no longer ours: nothing is written then, of none of them.
+    /// Writes the outcomes of claimed batches and claims more. `Lost` where one of the claims is no
+    /// longer ours: nothing is written then, of none of them.
+    ///
+    /// One transaction in `SQLite`, where the commit is what it costs. Two in Postgres, where claims
+    /// wait for each other: nobody waits there while outcomes are written.
     pub async fn turn(
+        &self,
+        settlements: &[Settlement],
+        claims: Option<&Claims<'_>>,
+        clock: &Clock,
+    ) -> Result<Option<Claim>> {
+        let is_apart = match &self.pools {
+            Pools::Sqlite { .. } => false,
+            Pools::Postgres(_) => claims.is_some() && !settlements.is_empty(),
+        };
+        if !is_apart {
+            return Box::pin(self.settle_and_claim(settlements, claims, clock)).await;
+        }
+        Box::pin(self.settle_and_claim(settlements, None, clock)).await?;
+        match Box::pin(self.settle_and_claim(&[], claims, clock)).await {
+            Ok(claim) => Ok(claim),
+            Err(error) => {
+                // The outcomes stand, whatever becomes of this.
+                tracing::debug!(%error, "nothing was claimed after a settle");
+                Ok(Some(Claim::Unknown))
+            }
+        }
+    }
+
+    /// Boxed by its callers: it holds the work for both databases.
+    async fn settle_and_claim(
         &self,
         settlements: &[Settlement],
         claims: Option<&Claims<'_>>,
@@ -86,14 +125,22 @@ impl Store {
             // Not before: the wait for the database may have been long, and a request that is written
             // down earlier than it leaves would make room in the window too early.
             let now = clock.now();
+            let mut entered: BTreeMap<&str, i64> = BTreeMap::new();
             for group in Delivered::among(settlements) {
-                deliver!(tx, group, now);
+                *entered.entry(&group.first.batch.account).or_default() += deliver!(tx, group, now);
             }
             for settlement in settlements {
                 settle!(tx, settlement, now);
             }
+            // The account is everybody's, so it is held for the shortest time.
+            for settlement in settlements {
+                learn!(tx, settlement, now);
+            }
+            for (account, people) in entered {
+                add_members!(tx, account, people);
+            }
             match claims {
-                Some(claims) => Some(claim_due!(tx, claims, now)),
+                Some(claims) => Some(claim_due!(tx, claims, clock)),
                 None => None,
             }
         });

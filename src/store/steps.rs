@@ -51,7 +51,7 @@ macro_rules! end_claim {
                     .bind($now)
                     .bind($settlement.status.map(i64::from))
                     .bind(verdict)
-                    .bind(&$settlement.detail)
+                    .bind($settlement.detail.as_deref().map($crate::store::dialect::storable))
                     .execute(&mut *$tx)
                     .await?
                 }
@@ -99,7 +99,7 @@ macro_rules! fail {
         )
         .bind($batch.id)
         .bind($code.as_str())
-        .bind($reason)
+        .bind($crate::store::dialect::storable($reason))
         .bind(i64::from($batch.attempts) + 1)
         .bind($now)
         .execute(&mut *$tx)
@@ -119,7 +119,7 @@ macro_rules! reject {
             .bind($batch.recipients.get(*place).map(|row| row.row_id))
             .bind($batch.id)
             .bind(Code::ApiRejected.as_str())
-            .bind($reason)
+            .bind($crate::store::dialect::storable($reason))
             .bind(i64::from($batch.attempts) + 1)
             .bind($now)
             .execute(&mut *$tx)
@@ -134,7 +134,8 @@ macro_rules! probe {
         sqlx::query(
             "update batches set priority = 0 where id =
                  (select id from batches where run_id = $1 and tag_set_id = $2 and state = 'pending'
-                   order by row_count desc, id limit 1)",
+                   order by row_count desc, id limit 1)
+                and state = 'pending'",
         )
         .bind($batch.run_id)
         .bind($batch.tag_set_id)
@@ -184,7 +185,7 @@ macro_rules! shrink {
     ($tx:ident, $batch_id:expr, $rows:expr, $now:expr) => {
         sqlx::query(
             "update batches
-                set row_count = max($2, 1),
+                set row_count = case when $2 = 0 then 1 else $2 end,
                     state = case when $2 = 0 then 'canceled' else state end,
                     settled_at = case when $2 = 0 then $3 end
               where id = $1",
@@ -252,7 +253,7 @@ macro_rules! halt {
               where id = $1 and status = 'running'",
         )
         .bind($batch.run_id)
-        .bind($why)
+        .bind($crate::store::dialect::storable($why))
         .bind($now)
         .execute(&mut *$tx)
         .await?;

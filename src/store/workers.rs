@@ -3,7 +3,7 @@
 //! A lease belongs to the worker, not to the row: one small write keeps all its claims alive.
 
 use super::events::abandon_events;
-use super::{Result, Store, StoreError, read, write_tx};
+use super::{Result, Store, StoreError, claims::list, dialect::lock_rows, read, write_tx};
 use crate::clock::Time;
 use crate::domain::state::Kind;
 
@@ -82,37 +82,65 @@ impl Store {
     /// Frees batches in flight whose worker is not known, and closes its requests. How many there were.
     /// Events that were asked for are in doubt.
     pub async fn free_orphans(&self, now: Time) -> Result<u64> {
-        let has_orphans: bool = read!(self, db => {
+        // By the number of the claim: a batch that somebody takes over meanwhile has another one.
+        let orphans: Vec<i64> = read!(self, db => {
             sqlx::query_scalar(
-                "select exists (select 1 from batches
-                                 where state = 'in_flight' and worker_id not in (select id from workers))
-                     or exists (select 1 from event_queue
-                                 where state = 'in_flight' and worker_id not in (select id from workers))
-                     or exists (select 1 from attempts
-                                 where verdict is null and worker_id not in (select id from workers))",
+                "select id from attempts where verdict is null and worker_id not in (select id from workers)",
             )
-            .fetch_one(db)
+            .fetch_all(db)
             .await?
         });
-        if !has_orphans {
+        self.free_claims(&orphans, now).await
+    }
+
+    /// Frees what a worker of an account may hold without knowing: claims later than the last it knows, whose
+    /// answer was lost with the connection. No request of theirs has left. How many there were.
+    pub async fn free_unknown(&self, account: &str, worker_id: i64, known: i64, now: Time) -> Result<u64> {
+        let unknown: Vec<i64> = read!(self, db => {
+            sqlx::query_scalar(
+                "select id from attempts
+                  where verdict is null and worker_id = $1 and account = $2 and id > $3 and batch_id is not null",
+            )
+            .bind(worker_id)
+            .bind(account)
+            .bind(known)
+            .fetch_all(db)
+            .await?
+        });
+        self.free_claims(&unknown, now).await
+    }
+
+    async fn free_claims(&self, claims: &[i64], now: Time) -> Result<u64> {
+        if claims.is_empty() {
             return Ok(0);
         }
+        let claims = list(claims.iter().copied());
         let freed = write_tx!(self, tx => {
-            sqlx::query(
-                "update attempts set finished_at = $1, verdict = 'abandoned'
-                  where verdict is null and worker_id not in (select id from workers)",
+            let freed = sqlx::query(
+                "update batches set state = 'pending', claim_id = null, worker_id = null
+                  where state = 'in_flight' and id in
+                        (select batch_id from attempts
+                          where id in (select cast(value as bigint) from json_each($1)))
+                    and claim_id in (select cast(value as bigint) from json_each($1))",
             )
+            .bind(&claims)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            sqlx::query(
+                "update attempts set finished_at = $2, verdict = 'abandoned'
+                  where id in (select cast(value as bigint) from json_each($1)) and verdict is null",
+            )
+            .bind(&claims)
             .bind(now)
             .execute(&mut *tx)
             .await?;
-            abandon_events!(tx, "not in (select id from workers)");
-            sqlx::query(
-                "update batches set state = 'pending', claim_id = null, worker_id = null
-                  where state = 'in_flight' and worker_id not in (select id from workers)",
-            )
-            .execute(&mut *tx)
-            .await?
-            .rows_affected()
+            abandon_events!(
+                tx,
+                "is not null and claim_id in (select cast(value as bigint) from json_each($1))",
+                &claims
+            );
+            freed
         });
         Ok(freed)
     }
@@ -167,10 +195,11 @@ impl Store {
     }
 
     /// Ends a worker, its own choice or because it died: its batches are pending again, at no cost
-    /// in attempts, and events that it asked for are in doubt. How many batches that were. `only_if_expired_at` spares one that has renewed
-    /// its lease meanwhile.
+    /// in attempts, and events that it asked for are in doubt. How many batches that were.
+    /// `only_if_expired_at` spares one that has renewed its lease meanwhile.
     pub async fn end_worker(&self, id: i64, now: Time, only_if_expired_at: Option<Time>) -> Result<u64> {
         let released = write_tx!(self, tx => {
+            lock_rows!(tx, "select 1 from workers where id = $1 for update", id);
             let gone = sqlx::query_scalar::<_, i64>(
                 "select id from workers where id = $1 and ($2 is null or lease_until <= $2)",
             )
@@ -181,15 +210,8 @@ impl Store {
             if gone.is_none() {
                 0
             } else {
-                sqlx::query(
-                    "update attempts set finished_at = $2, verdict = 'abandoned'
-                      where verdict is null and worker_id = $1",
-                )
-                .bind(id)
-                .bind(now)
-                .execute(&mut *tx)
-                .await?;
                 abandon_events!(tx, "= $1", id);
+                // In the order of a settle, which may be under way.
                 let released = sqlx::query(
                     "update batches set state = 'pending', claim_id = null, worker_id = null
                       where state = 'in_flight' and worker_id = $1",
@@ -198,6 +220,14 @@ impl Store {
                 .execute(&mut *tx)
                 .await?
                 .rows_affected();
+                sqlx::query(
+                    "update attempts set finished_at = $2, verdict = 'abandoned'
+                      where verdict is null and worker_id = $1",
+                )
+                .bind(id)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
                 sqlx::query("delete from workers where id = $1").bind(id).execute(&mut *tx).await?;
                 released
             }

@@ -3,6 +3,7 @@
 //! Each rule is a function over text, and has a test that shows it failing.
 
 mod source;
+mod twins;
 
 use std::fs;
 use std::path::{Path, PathBuf};

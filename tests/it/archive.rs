@@ -45,9 +45,7 @@ fn no_result_takes_the_place_of_an_input_and_no_database_that_of_another() {
     }
     assert_eq!(said["rejects"], Value::Null, "there are none: {said}");
 
-    for file in ["t.db", "t.db-wal", "t.db-shm"] {
-        let _ = fs::remove_file(bench.scratch.path(file));
-    }
+    bench.lose_data();
     for text in ["email\ndi@example.org\n", "email\nel@example.org\n"] {
         drop_in(&bench, "a.csv", text);
     }
@@ -67,7 +65,7 @@ fn what_a_crash_leaves_between_the_results_and_the_receipt_is_written_over_itsel
     let receipt = before.keys().find(|name| name.ends_with(".receipt.json")).expect("a receipt");
     let day = fs::read_dir(bench.scratch.path("drop/done")).expect("a folder").next().expect("a day");
     fs::remove_file(day.expect("a day").path().join(receipt)).expect("gone");
-    let db = crate::support::Db::open_to_write(&bench.scratch.path("t.db"));
+    let db = bench.db_to_write();
     db.execute("update input_files set state = 'taken'");
     bench.sync([]).run().with_code(0);
     assert_eq!(archive(&bench), before, "nothing is numbered anew");

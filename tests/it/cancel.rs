@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Bench, Db, PATIENCE, People, wait_until};
+use crate::support::{Bench, PATIENCE, People, wait_until};
 
 /// Every row of the run by its state.
 fn states(bench: &Bench, run: i64) -> Vec<Vec<String>> {
@@ -81,7 +81,7 @@ fn a_half_taken_file_that_has_changed_can_be_given_up() {
     wait_until(PATIENCE, "a part", || bench.has_db() && bench.db().count(begun) == 1);
     running.kill();
     // However far it came: half of it is enough.
-    let db = Db::open_to_write(&bench.scratch.path("t.db"));
+    let db = bench.db_to_write();
     let taken = db.rows("select parts_done, parts from input_files")[0].clone();
     assert_ne!(taken[0], taken[1], "the file is too small for this test");
     bench.scratch.write("list.csv", "email\nana@example.org\n");

@@ -39,7 +39,7 @@ fn check_names_every_mistake_at_once() {
     let scratch = Scratch::new();
     let mistakes =
         "luma.dialect = \"v7\"\nbatch.max_rosw = 500\nretry.max_backoff = \"fast\"\nqueue.poll = \"0s\"";
-    scratch.write("lumasync.toml", config_text("t.db", "http://127.0.0.1:9", mistakes));
+    scratch.write("lumasync.toml", config_text("sqlite://t.db", "http://127.0.0.1:9", mistakes));
     let ended = Binary::new(&scratch, ["check"]).run().with_code(78);
     for key in
         ["`luma.dialect`", "`batch.max_rosw`", "`batch.max_rows`", "`retry.max_backoff`", "`queue.poll`"]
@@ -95,7 +95,7 @@ fn commands_that_look_make_no_database() {
         assert!(!ended.stderr.contains("rehearsal"), "{ended}");
         assert!(std::fs::read_dir(scratch.root()).expect("a folder").next().is_none(), "{ended}");
     }
-    scratch.write("lumasync.toml", config_text("t.db", "http://127.0.0.1:9", "folder.path = \"\""));
+    scratch.write("lumasync.toml", config_text("sqlite://t.db", "http://127.0.0.1:9", "folder.path = \"\""));
     let ended = Binary::new(&scratch, ["check", "--connect"]).run();
     assert!(ended.stdout.contains("`t.db` is not there yet"), "{ended}");
     assert!(!scratch.path("t.db").exists(), "{ended}");

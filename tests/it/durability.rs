@@ -37,9 +37,17 @@ fn kills_at_twenty_random_moments_lose_nothing_and_leave_nothing_stuck() {
     let mut rng = Rng::with_seed(42);
     let mut kills = 0;
     while kills < 20 {
-        // Some while it opens and takes in, most while it sends.
-        let moment = Duration::from_millis(rng.u64(if kills % 4 == 0 { 5..120 } else { 60..400 }));
+        let imports = bench.luma.snapshot().imports;
         let running = bench.sync(["list.csv"]).spawn();
+        // Some while it opens and takes in, most while it sends.
+        let moment = Duration::from_millis(match kills % 4 {
+            0 => rng.u64(5..120),
+            1 => rng.u64(60..400),
+            _ => {
+                wait_until(PATIENCE, "a request", || bench.luma.snapshot().imports > imports);
+                rng.u64(0..200)
+            }
+        });
         let begun = Instant::now();
         let _ = within(moment, || begun.elapsed() >= moment);
         let ended = running.kill();
@@ -68,7 +76,9 @@ fn kills_at_twenty_random_moments_lose_nothing_and_leave_nothing_stuck() {
         bench.db().count("select members from accounts"),
         i64::try_from(people.members.len()).expect("few")
     );
-    assert_eq!(bench.db().rows("pragma integrity_check"), [["ok"]]);
+    if bench.is_sqlite() {
+        assert_eq!(bench.db().rows("pragma integrity_check"), [["ok"]]);
+    }
 }
 
 #[test]
@@ -144,6 +154,10 @@ fn limit_files(pid: u32, bytes: &str) {
 #[cfg(target_os = "linux")]
 fn a_full_disk_holds_a_run_up_and_costs_it_nothing() {
     let bench = Bench::new("slow=40ms", "batch.max_rows = 10");
+    if !bench.is_sqlite() {
+        // The disk is the server's, and not to be filled from here.
+        return;
+    }
     let people = People::clean(1_000, None);
     bench.scratch.write("list.csv", &people.csv);
     // Without the trap the system would end the process.

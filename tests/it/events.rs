@@ -5,7 +5,7 @@ use std::time::Duration;
 use lumasync::sandbox::{Limit, Options};
 use serde_json::Value;
 
-use crate::support::{Bench, Db, Luma, PATIENCE, People, faulty, wait_until};
+use crate::support::{Bench, Luma, PATIENCE, People, faulty, wait_until};
 
 pub(crate) fn names(bench: &Bench) -> Vec<String> {
     let mut names: Vec<String> = bench
@@ -30,7 +30,7 @@ pub(crate) fn migrated(faults: &str, extra: &str) -> Bench {
 
 pub(crate) fn insert(bench: &Bench, values: &str) {
     let sql = format!("insert into event_queue (name, start_at, duration_minutes) values {values}");
-    Db::open_to_write(&bench.scratch.path("t.db")).execute(&sql);
+    bench.db_to_write().execute(&sql);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn one_refused_event_holds_up_no_other_and_can_be_brought_back() {
 #[test]
 fn bad_rows_of_the_queue_come_back_as_a_file_of_events() {
     let bench = migrated("", "");
-    let db = Db::open_to_write(&bench.scratch.path("t.db"));
+    let db = bench.db_to_write();
     db.execute(
         "insert into event_queue (name, start_at, duration_minutes, zoom_creation_method, zoom_meeting_password, account)
          values ('=Short, night', '2099-12-03T18:00:00Z', -5, null, null, 'main'),

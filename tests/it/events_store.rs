@@ -16,7 +16,7 @@ use lumasync::store::{
 };
 use tempfile::TempDir;
 
-use crate::support::Db;
+use crate::support::{Db, TestDatabase};
 
 struct World {
     store: Store,
@@ -24,6 +24,7 @@ struct World {
     worker: i64,
     run: i64,
     dir: TempDir,
+    database: Option<TestDatabase>,
 }
 
 fn api_id() -> ApiId {
@@ -33,7 +34,12 @@ fn api_id() -> ApiId {
 impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open_sqlite(&dir.path().join("t.db")).await.expect("opened");
+        let database = TestDatabase::asked_for();
+        let store = match &database {
+            None => Store::open_sqlite(&dir.path().join("t.db")).await,
+            Some(database) => Store::open_postgres(&database.url, "a test").await,
+        };
+        let store = store.expect("opened");
         let clock = Clock::manual(Time::parse("2026-11-22T18:00:00Z").expect("a moment"));
         let worker = Self::enter(&store, &clock).await;
         let run = NewRun {
@@ -45,7 +51,7 @@ impl World {
             now: clock.now(),
         };
         let run = store.begin_running(run).await.expect("a run");
-        Self { store, clock, worker, run, dir }
+        Self { store, clock, worker, run, dir, database }
     }
 
     async fn enter(store: &Store, clock: &Clock) -> i64 {
@@ -55,9 +61,10 @@ impl World {
     }
 
     fn execute(&self, sql: &str) {
-        let path = self.dir.path().join("t.db");
+        let (path, url) = (self.dir.path().join("t.db"), self.database.as_ref().map(|it| it.url.clone()));
         let sql = sql.to_owned();
-        std::thread::spawn(move || Db::open_to_write(&path).execute(&sql)).join().expect("executed");
+        let open = move || url.map_or_else(|| Db::open_to_write(&path), |url| Db::postgres(&url));
+        std::thread::spawn(move || open().execute(&sql)).join().expect("executed");
     }
 
     /// A row that nobody has read; its id.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lumasync::sandbox::{Limit, Options};
 
-use crate::support::{Bench, Ended, KEY, Luma, PATIENCE, People, config_text, faulty, wait_until};
+use crate::support::{Bench, Ended, KEY, Luma, PATIENCE, People, faulty, wait_until};
 
 pub(crate) const SMALL: &str = "batch.max_rows = 10\nluma.timeout = \"500ms\"\n";
 
@@ -125,7 +125,7 @@ fn a_service_that_starts_with_a_wrong_key_leaves_the_reason_too() {
     let (bench, people) = (Bench::new("", SMALL), People::clean(20, None));
     bench.scratch.write("list.csv", &people.csv);
     bench.sync(["list.csv"]).env("TEST_LUMA_KEY", "some-other-key").run().with_code(78);
-    let db = crate::support::Db::open_to_write(&bench.scratch.path("t.db"));
+    let db = bench.db_to_write();
     db.execute("update runs set reason = null");
     bench.lumasync(["run"]).env("TEST_LUMA_KEY", "some-other-key").run().with_code(78);
     let said = bench.lumasync(["status"]).run().with_code(0);
@@ -236,8 +236,7 @@ fn a_429_for_one_process_holds_back_the_next() {
 fn a_luma_out_of_reach_is_tried_later() {
     let (bench, people) = (Bench::new("", "retry.max_attempts = 2"), People::clean(10, None));
     bench.scratch.write("list.csv", &people.csv);
-    let gone = config_text("t.db", "http://127.0.0.1:9", "retry.max_attempts = 2");
-    bench.scratch.write("lumasync.toml", gone);
+    bench.write_config("http://127.0.0.1:9", "retry.max_attempts = 2");
     let ended = bench.sync(["list.csv"]).run().with_code(75);
     assert!(!ended.stderr.contains(KEY) && !ended.stdout.contains(KEY), "{ended}");
     bench.configure("");

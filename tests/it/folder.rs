@@ -137,6 +137,7 @@ fn the_same_bytes_again_send_nothing_and_the_same_name_with_new_bytes_does() {
     bench.scratch.write("drop/members/list.csv", "email\nana@example.org\nbo@example.org\n");
     let said = receipt(&bench, "list.2.");
     assert_eq!((&said["rows"]["unchanged"], &said["rows"]["delivered"]), (&1.into(), &1.into()), "{said}");
+    wait_until(PATIENCE, "the archive", || is_empty(&bench, "drop/processing"));
     let both = [await_file(&bench, "list.csv", ""), await_file(&bench, "list.2.csv", "")];
     let mut sizes = both.map(|path| fs::metadata(path).expect("a file").len());
     sizes.sort_unstable();

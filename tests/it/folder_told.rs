@@ -73,7 +73,7 @@ fn result_files_tell_the_truth_again_after_a_retry() {
 
     bench.point_to(&ok, "");
     bench.lumasync(["retry"]).run().with_code(0);
-    let db = crate::support::Db::open_to_write(&bench.scratch.path("t.db"));
+    let db = bench.db_to_write();
     db.execute("create table kept as select * from unkept_lines");
     bench.sync([]).run().with_code(4);
     assert_eq!(bench.db().count("select count(*) from unkept_lines"), 0);

@@ -17,6 +17,7 @@ mod faults;
 mod folder;
 mod folder_told;
 mod import;
+mod postgres;
 mod privacy;
 mod processes;
 mod queue;

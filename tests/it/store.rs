@@ -14,6 +14,15 @@ macro_rules! on_every_database {
                 }
             )+
         }
+
+        mod postgres {
+            $(
+                #[test]
+                fn $test() {
+                    crate::store::fixture::on_postgres(async |db| super::$test(&db).await);
+                }
+            )+
+        }
     };
 }
 

@@ -1,6 +1,6 @@
 //! The key travels encrypted, and only to who proves to be the one that was asked for.
 
-use crate::support::{Bench, KEY, Luma, People, TlsFront, config_text};
+use crate::support::{Bench, KEY, Luma, People, TlsFront};
 use lumasync::sandbox::Options;
 
 /// A Luma behind TLS, and a folder with a configuration that knows it as `host`.
@@ -8,7 +8,7 @@ fn encrypted(host: &str) -> (Bench, TlsFront) {
     let bench = Bench::new("", "");
     let front = TlsFront::start(&bench.luma, "localhost");
     let url = front.url(host);
-    bench.scratch.write("lumasync.toml", config_text("t.db", &url, "retry.max_attempts = 1"));
+    bench.write_config(&url, "retry.max_attempts = 1");
     bench.scratch.write("ca.pem", front.authority());
     (bench, front)
 }
@@ -54,7 +54,7 @@ fn the_key_is_not_sent_in_the_open_but_to_this_machine() {
         ("http://[2001:db8::1]", 78),
         (&luma.url(), 0),
     ] {
-        bench.scratch.write("lumasync.toml", config_text("t.db", url, ""));
+        bench.write_config(url, "");
         let ended = bench.lumasync(["check"]).run().with_code(code);
         let says_why = ended.stderr.contains("`luma.base_url`") && ended.stderr.contains("in the open");
         assert_eq!(says_why, code == 78, "{ended}");

@@ -6,8 +6,9 @@
 use crate::clock::{Clock, Time};
 use crate::domain::event::{EventBody, POLICY};
 use crate::domain::outcome::FAULTS_IN_A_ROW;
+use crate::store::dialect::lock_rows;
 use crate::store::quota::{LOOK_AGAIN, gate, room};
-use crate::store::{Claims, Result, Scope, Store, error::ensure_rows, int, write_tx};
+use crate::store::{Claims, Result, Scope, Store, error::ensure_rows, int, read, write_tx};
 
 /// An event that is a worker's own until its request is settled or the worker is gone.
 #[derive(Clone, Debug)]
@@ -56,6 +57,21 @@ pub struct EventClaims {
 
 type DueEvent = (i64, i64, i64, String, Option<String>);
 
+/// The events whose time has come, live ones first; then what a database adds.
+macro_rules! due_events {
+    ($more:literal) => {
+        concat!(
+            "select e.id, e.run_id, e.attempts, e.body,
+                    (select d.decided_by from event_resolutions d where d.event_id = e.id order by d.id desc limit 1)
+               from event_queue e join runs r on r.id = e.run_id
+              where e.account = $1 and e.state = 'pending' and e.due_at <= $2 and r.status = 'running'
+                and ($3 is null or e.run_id = $3)
+              order by r.source <> 'queue', e.due_at, e.id limit $4",
+            $more
+        )
+    };
+}
+
 /// Whether another worker has asked for events of these.
 macro_rules! is_elsewhere {
     ($tx:ident, $claims:expr, $run:expr) => {
@@ -103,6 +119,45 @@ macro_rules! take {
 }
 
 impl Store {
+    /// Frees events that a worker may have claimed without knowing: by claims later than the last it knows, whose
+    /// answer was lost with the connection. No request of theirs has left, so nothing is in doubt.
+    pub async fn free_unknown_events(&self, account: &str, worker_id: i64, known: i64) -> Result<u64> {
+        let unknown: Vec<(i64, i64)> = read!(self, db => {
+            sqlx::query_as(
+                "select id, claim_id from event_queue
+                  where state = 'in_flight' and worker_id = $1 and account = $2 and claim_id > $3 order by id",
+            )
+            .bind(worker_id)
+            .bind(account)
+            .bind(known)
+            .fetch_all(db)
+            .await?
+        });
+        if unknown.is_empty() {
+            return Ok(0);
+        }
+        let freed = write_tx!(self, tx => {
+            let mut freed = 0;
+            for (id, claim_id) in &unknown {
+                freed += sqlx::query(
+                    "update event_queue set state = 'pending', claim_id = null, worker_id = null
+                      where id = $1 and claim_id = $2 and state = 'in_flight'",
+                )
+                .bind(id)
+                .bind(claim_id)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+                sqlx::query("delete from attempts where id = $1 and verdict is null")
+                    .bind(claim_id)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            freed
+        });
+        Ok(freed)
+    }
+
     /// Claims due events, as many as the quota lets go now. After faults in a row that is one, and only where
     /// Luma `is_proved` to be well; it tells about the rest.
     pub async fn claim_events(
@@ -117,13 +172,15 @@ impl Store {
         };
         let wait = |until, why, left| EventClaims { claim: EventClaim::Wait(until, why), left };
         let claimed = write_tx!(self, tx => { 'claim: {
+            lock_rows!(tx, "select 1 from workers where id = $1 for key share", claims.worker_id);
+            lock_rows!(tx, "select 1 from accounts where name = $1 for no key update", claims.account);
             let now = clock.now();
             let gate = gate!(tx, claims, now);
             if !gate.is_alive {
                 break 'claim wait(now.plus(LOOK_AGAIN), "this worker's lease", 0);
             }
             let (due, next): (i64, Option<Time>) = sqlx::query_as(
-                "select coalesce(sum(e.due_at <= $2), 0), min(e.due_at)
+                "select cast(coalesce(sum(case when e.due_at <= $2 then 1 else 0 end), 0) as bigint), min(e.due_at)
                    from event_queue e join runs r on r.id = e.run_id
                   where e.account = $1 and e.state = 'pending' and r.status = 'running'
                     and ($3 is null or e.run_id = $3)",
@@ -160,14 +217,8 @@ impl Store {
                 break 'claim EventClaims { claim: EventClaim::Probe, left: 0 };
             }
             let limit = if is_ill { 1 } else { int(claims.limit) };
-            let rows: Vec<DueEvent> = sqlx::query_as(
-                "select e.id, e.run_id, e.attempts, e.body,
-                        (select d.decided_by from event_resolutions d where d.event_id = e.id order by d.id desc limit 1)
-                   from event_queue e join runs r on r.id = e.run_id
-                  where e.account = $1 and e.state = 'pending' and e.due_at <= $2 and r.status = 'running'
-                    and ($3 is null or e.run_id = $3)
-                  order by r.source <> 'queue', e.due_at, e.id limit $4",
-            )
+            let rows: Vec<DueEvent> =
+                sqlx::query_as(DIALECT.pick(due_events!(""), due_events!(" for update of e skip locked")))
             .bind(claims.account)
             .bind(now)
             .bind(run)

@@ -2,6 +2,7 @@
 
 use crate::clock::Time;
 use crate::domain::event::{EventState, Resolution, Twin};
+use crate::store::dialect::lock_rows;
 use crate::store::{Result, Store, StoreError, error::ensure_rows, read, write_tx};
 
 use super::intake::twin;
@@ -122,9 +123,10 @@ macro_rules! told_again {
 
 type Standing = (String, i64, String, Option<i64>, Option<String>, bool);
 
-/// The event as it stands, on the open transaction.
+/// The event as it stands, on the open transaction, if there is one. Nobody else decides about it meanwhile.
 macro_rules! standing {
     ($tx:ident, $id:expr) => {{
+        lock_rows!($tx, "select 1 from event_queue where id = $1 for update", $id);
         let found: Option<Standing> = sqlx::query_as(
             "select account, coalesce(run_id, 0), state, claim_id, client_key, body is not null
                from event_queue where id = $1",
@@ -132,10 +134,14 @@ macro_rules! standing {
         .bind($id)
         .fetch_optional(&mut *$tx)
         .await?;
-        let (account, run_id, state, claim_id, key, has_body) = found.ok_or(ResolveError::Missing($id))?;
-        let state =
-            EventState::parse(&state).ok_or_else(|| StoreError::corrupt("event_queue", "state", &state))?;
-        (account, run_id, state, claim_id, key, has_body)
+        match found {
+            None => None,
+            Some((account, run_id, state, claim_id, key, has_body)) => {
+                let known = EventState::parse(&state);
+                let state = known.ok_or_else(|| StoreError::corrupt("event_queue", "state", &state))?;
+                Some((account, run_id, state, claim_id, key, has_body))
+            }
+        }
     }};
 }
 
@@ -154,10 +160,12 @@ impl Store {
             Resolution::Created(api_id) => (EventState::Created, Some(api_id.as_str())),
             Resolution::SendAgain => (EventState::Pending, None),
         };
-        let run_id = write_tx!(self, tx => {
-            let (account, run_id, was, claim_id, _, _) = standing!(tx, id);
+        let run_id: Result<i64, ResolveError> = write_tx!(self, tx => { 'resolve: {
+            let Some((account, run_id, was, claim_id, _, _)) = standing!(tx, id) else {
+                break 'resolve Err(ResolveError::Missing(id));
+            };
             if was != EventState::Unknown {
-                return Err(ResolveError::NotInDoubt { id, state: was });
+                break 'resolve Err(ResolveError::NotInDoubt { id, state: was });
             }
             let other: Option<i64> = sqlx::query_scalar(
                 "select id from event_queue where account = $1 and api_id = $2 and id <> $3",
@@ -169,7 +177,7 @@ impl Store {
             .await?;
             if let Some(other) = other {
                 let why = format!("that is the event of row {other}");
-                return Err(ResolveError::Taken { id, what: "created under that id", why });
+                break 'resolve Err(ResolveError::Taken { id, what: "created under that id", why });
             }
             let found = sqlx::query(
                 "update event_queue
@@ -203,24 +211,26 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             told_again!(tx, run_id, state, true);
-            run_id
-        });
-        Ok(Resolved { run_id, state })
+            Ok(run_id)
+        }});
+        Ok(Resolved { run_id: run_id?, state })
     }
 
     /// Brings an event back to pending that was refused or put off too often.
     pub async fn retry_event(&self, id: i64, now: Time, dry_run: bool) -> Result<Resolved, ResolveError> {
-        let run_id = write_tx!(self, tx => {
-            let (account, run_id, was, _, key, has_body) = standing!(tx, id);
+        let run_id: Result<i64, ResolveError> = write_tx!(self, tx => { 'retry: {
+            let Some((account, run_id, was, _, key, has_body)) = standing!(tx, id) else {
+                break 'retry Err(ResolveError::Missing(id));
+            };
             if !matches!(was, EventState::Failed | EventState::Rejected) {
-                return Err(ResolveError::NotFailed { id, state: was });
+                break 'retry Err(ResolveError::NotFailed { id, state: was });
             }
             if !has_body {
-                return Err(ResolveError::Incomplete(id));
+                break 'retry Err(ResolveError::Incomplete(id));
             }
             let twin: Option<Twin> = twin!(tx, &account, key);
             if let Some(twin) = twin {
-                return Err(ResolveError::Taken { id, what: "brought back", why: twin.reason() });
+                break 'retry Err(ResolveError::Taken { id, what: "brought back", why: twin.reason() });
             }
             if !dry_run {
                 let found = sqlx::query(
@@ -236,9 +246,9 @@ impl Store {
                 ensure_rows(found, 1, || format!("event `{id}`"))?;
                 told_again!(tx, run_id, EventState::Pending, true);
             }
-            run_id
-        });
-        Ok(Resolved { run_id, state: EventState::Pending })
+            Ok(run_id)
+        }});
+        Ok(Resolved { run_id: run_id?, state: EventState::Pending })
     }
 
     /// Failed events of one run or of all, of one code or of all.

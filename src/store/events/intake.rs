@@ -5,6 +5,7 @@
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{ClientKey, Event, EventBody, EventState, Field, Fields, Twin};
+use crate::store::dialect::storable;
 use crate::store::lossy::Lossy;
 use crate::store::{Result, Store, StoreError, error::ensure_rows, int, read, write_tx};
 use secrecy::ExposeSecret as _;
@@ -175,10 +176,10 @@ macro_rules! insert_event {
         .bind($part.account)
         .bind($part.run_id)
         .bind(int($line))
-        .bind(event.name())
+        .bind(storable(event.name()))
         .bind(event.start_at())
         .bind(event.cover_url())
-        .bind(event.duration_minutes())
+        .bind(event.duration_minutes().map(i64::from))
         .bind(event.require_rsvp().map(i64::from))
         .bind(event.require_rsvp_approval().map(i64::from))
         .bind(zoom.map(|zoom| zoom.method()))
@@ -257,7 +258,7 @@ macro_rules! mark_row {
         .bind($part.run_id)
         .bind(&end.key)
         .bind(end.code.map(Code::as_str))
-        .bind(&end.reason)
+        .bind(end.reason.as_deref().map(storable))
         .bind(&end.body)
         .bind(end.body.is_some().then_some($part.now))
         .bind(end.body.is_none().then_some($part.now))
@@ -340,9 +341,9 @@ impl Store {
                         .bind(part.account)
                         .bind(part.run_id)
                         .bind(int(line))
-                        .bind(name)
+                        .bind(storable(name))
                         .bind(code.as_str())
-                        .bind(reason)
+                        .bind(storable(reason))
                         .bind(part.now)
                         .execute(&mut *tx)
                         .await?;

@@ -11,9 +11,10 @@ macro_rules! redate_events {
         .bind($now)
         .fetch_all(&mut *$tx)
         .await?;
-        for (event, due_at) in $crate::store::redate::begun_now(waiting, $now) {
-            sqlx::query("update event_queue set due_at = $2 where id = $1")
+        for (event, found, due_at) in $crate::store::redate::begun_now(waiting, $now) {
+            sqlx::query("update event_queue set due_at = $3 where id = $1 and due_at = $2")
                 .bind(event)
+                .bind(found)
                 .bind(due_at)
                 .execute(&mut *$tx)
                 .await?;

@@ -191,7 +191,7 @@ impl Store {
                 sqlx::query_as(concat!(row_columns!(), "where id = $1")).bind(id).fetch_optional(db).await?;
             let Some(row) = row else { return Ok(None) };
             let record = sqlx::query_as(
-                "select created_at, settled_at, client_key, timezone, cover_url, duration_minutes, require_rsvp,
+                "select cast(created_at as text) as created_at, settled_at, client_key, timezone, cover_url, duration_minutes, require_rsvp,
                         require_rsvp_approval, zoom_creation_method, zoom_meeting_id, zoom_meeting_url,
                         zoom_meeting_password is not null as has_password, zoom_session_type, community_api_id
                    from event_queue where id = $1",

@@ -10,6 +10,7 @@ use crate::domain::code::Code;
 use crate::domain::event::{EventOutcome, EventState, next};
 use crate::domain::outcome::Block;
 use crate::store::accounts::block;
+use crate::store::dialect::{lock_rows, storable};
 use crate::store::steps::count_faults;
 use crate::store::{ClaimedEvent, Result, Store, error::ensure_rows, write_tx};
 
@@ -91,6 +92,7 @@ impl Store {
     pub async fn settle_event(&self, settlement: &EventSettlement, now: Time) -> Result<()> {
         let event = &settlement.event;
         let held = write_tx!(self, tx => {
+            lock_rows!(tx, "select 1 from event_queue where id = $1 for update", event.id);
             let odd = match &settlement.outcome {
                 EventOutcome::Created { api_id } => taken!(tx, event, api_id),
                 EventOutcome::Rejected { .. }
@@ -124,7 +126,7 @@ impl Store {
             .bind(event.claim_id)
             .bind(columns.state.as_str())
             .bind(columns.code.map(Code::as_str))
-            .bind(columns.reason)
+            .bind(columns.reason.map(storable))
             .bind(columns.api_id)
             .bind(is_over.then_some(now))
             .bind(columns.due_at)
@@ -143,7 +145,7 @@ impl Store {
             .bind(now)
             .bind(settlement.status.map(i64::from))
             .bind(settlement.verdict)
-            .bind(&settlement.detail)
+            .bind(settlement.detail.as_deref().map(storable))
             .bind(settlement.is_unsent)
             .execute(&mut *tx)
             .await?;
@@ -159,7 +161,7 @@ impl Store {
                       where id = $1 and status = 'running'",
                 )
                 .bind(event.run_id)
-                .bind(why)
+                .bind(storable(why))
                 .bind(now)
                 .execute(&mut *tx)
                 .await?;

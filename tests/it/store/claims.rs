@@ -43,7 +43,7 @@ async fn claims_never_overlap_however_many_ask_at_once(db: &Fixture) {
                     match ask(&store, &clock, worker, limit, FREE).await {
                         Claim::Batches(batches) => mine.extend(batches),
                         // The others hold the rest, and nobody settles here.
-                        Claim::Wait(..) | Claim::Idle => return mine,
+                        Claim::Wait(..) | Claim::Idle | Claim::Unknown => return mine,
                     }
                     tokio::task::yield_now().await;
                 }

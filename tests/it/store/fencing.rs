@@ -6,9 +6,12 @@ use lumasync::domain::state::Kind;
 use lumasync::domain::verdict::Cause;
 use lumasync::store::{Claim, ClaimedBatch, Settlement, StoreError};
 
-use super::fixture::{FREE, Fixture, LEASE, claims, delivered, faulted, identity, people, refs, settlement};
+use super::fixture::{
+    ACCOUNT, FREE, Fixture, LEASE, claims, delivered, faulted, identity, people, refs, settlement,
+};
 
 on_every_database! {
+    a_claim_that_was_lost_on_its_way_is_freed_and_no_other,
     a_stale_settle_changes_nothing_whatever_it_says,
     a_lease_that_lapsed_brings_the_rows_back_at_no_cost,
     a_lease_that_was_renewed_meanwhile_is_spared,
@@ -157,6 +160,25 @@ async fn a_request_without_rows_is_completed_once(db: &Fixture) {
     let before = db.everything().await;
     assert!(matches!(settle().await, Err(StoreError::Lost { .. })));
     assert_eq!(db.everything().await, before);
+}
+
+async fn a_claim_that_was_lost_on_its_way_is_freed_and_no_other(db: &Fixture) {
+    db.list(&refs(&people(0..9)), "", 3).await;
+    let (worker, other) = (db.worker().await, db.worker().await);
+    let known = db.claim(worker, 1).await.remove(0);
+    let theirs = db.claim(other, 1).await.remove(0);
+    let lost = db.claim(worker, 1).await.remove(0);
+    let free =
+        async || db.store.free_unknown(ACCOUNT, worker, known.claim_id, db.now()).await.expect("looked");
+    assert_eq!((free().await, free().await), (1, 0));
+    let states = db.rows("select id, state from batches order by id").await;
+    let state = |batch: i64| states.iter().find(|row| row[0] == batch.to_string()).map(|row| row[1].clone());
+    assert_eq!(state(lost.id).as_deref(), Some("pending"));
+    assert_eq!(state(known.id).as_deref(), Some("in_flight"));
+    db.deliver(&known).await;
+    db.deliver(&theirs).await;
+    let again = db.claim(worker, 1).await.remove(0);
+    assert_eq!((again.id, again.attempts), (lost.id, 0), "it cost no attempt");
 }
 
 async fn what_a_living_worker_gives_up_is_pending_again_and_its_events_are_not_touched(db: &Fixture) {

@@ -2,6 +2,8 @@
 //! that most tests do with them. The only file here that knows which database is open.
 
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lumasync::clock::{Clock, Time};
@@ -14,10 +16,8 @@ use lumasync::store::{
     Allowance, Claim, ClaimedBatch, Claims, InputFile, Intake, NewFile, NewRun, PendingRow, RunSource, Scope,
     Settlement, Store, StoreError, UnkeptLines, WorkerIdentity,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::support::Scratch;
+use crate::support::{Outside, Scratch, TestDatabase};
 
 pub(super) const ACCOUNT: &str = "main";
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -41,38 +41,58 @@ const TABLES: [&str; 9] = [
 pub(super) struct Fixture {
     pub(super) store: Store,
     pub(super) clock: Clock,
-    outside: SqlitePool,
+    outside: Outside,
     place: Place,
     scratch: Scratch,
 }
 
 /// Where a database is, or will be once it is opened.
 #[derive(Clone)]
-pub(super) struct Place(PathBuf);
+pub(super) enum Place {
+    Sqlite(PathBuf),
+    Postgres(Arc<TestDatabase>),
+}
 
 impl Place {
     pub(super) async fn open(&self) -> Result<Store, StoreError> {
-        Store::open_sqlite(&self.0).await
+        let opening: Pin<Box<dyn Future<Output = _> + Send>> = match self {
+            Self::Sqlite(path) => Box::pin(Store::open_sqlite(path)),
+            Self::Postgres(database) => Box::pin(Store::open_postgres(&database.url, "a test")),
+        };
+        opening.await
+    }
+
+    async fn outside(&self) -> Outside {
+        match self {
+            Self::Sqlite(path) => Outside::sqlite_to_write(path).await,
+            Self::Postgres(database) => Outside::postgres(&database.url).await,
+        }
     }
 }
 
 /// Runs a test on a fresh database.
 pub(super) fn on_sqlite(test: impl AsyncFnOnce(Fixture)) {
+    let scratch = Scratch::new();
+    run(Place::Sqlite(scratch.path("t.db")), scratch, test);
+}
+
+/// The same on Postgres, where there is one.
+pub(super) fn on_postgres(test: impl AsyncFnOnce(Fixture)) {
+    if let Some(database) = TestDatabase::new() {
+        run(Place::Postgres(Arc::new(database)), Scratch::new(), test);
+    }
+}
+
+fn run(place: Place, scratch: Scratch, test: impl AsyncFnOnce(Fixture)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(async { test(Fixture::sqlite().await).await });
+    runtime.expect("a runtime").block_on(async {
+        let store = place.open().await.expect("a database");
+        let outside = place.outside().await;
+        test(Fixture { store, clock: Clock::manual(START), outside, place, scratch }).await;
+    });
 }
 
 impl Fixture {
-    async fn sqlite() -> Self {
-        let scratch = Scratch::new();
-        let place = Place(scratch.path("t.db"));
-        let store = place.open().await.expect("a database");
-        let options = SqliteConnectOptions::new().filename(&place.0).busy_timeout(Duration::from_secs(20));
-        let outside = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-        let outside = outside.expect("a database");
-        Self { store, clock: Clock::manual(START), outside, place, scratch }
-    }
-
     /// The same database as another process has it.
     pub(super) async fn open(&self) -> Result<Store, StoreError> {
         self.place.open().await
@@ -80,7 +100,10 @@ impl Fixture {
 
     /// A place for another database, which is not there yet.
     pub(super) fn another(&self) -> Place {
-        Place(self.scratch.path("another.db"))
+        match &self.place {
+            Place::Sqlite(_) => Place::Sqlite(self.scratch.path("another.db")),
+            Place::Postgres(_) => Place::Postgres(Arc::new(TestDatabase::new().expect("Postgres"))),
+        }
     }
 
     /// This process begins anew.
@@ -95,7 +118,7 @@ impl Fixture {
 
     /// Carries a statement out, as a person or another program does.
     pub(super) async fn try_execute(&self, sql: &str) -> Result<u64, sqlx::Error> {
-        Ok(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.outside).await?.rows_affected())
+        self.outside.try_execute(sql).await
     }
 
     pub(super) async fn execute(&self, sql: &str) -> u64 {
@@ -103,14 +126,12 @@ impl Fixture {
     }
 
     pub(super) async fn count(&self, sql: &str) -> i64 {
-        let answer = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.outside).await;
-        answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.outside.count(sql).await
     }
 
     /// Every row in text; `NULL` where there is no value.
     pub(super) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.outside).await;
-        rows.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(cells).collect()
+        self.outside.rows(sql).await
     }
 
     /// All that is written anywhere.
@@ -266,11 +287,6 @@ pub(super) fn people(range: std::ops::Range<usize>) -> Vec<String> {
 
 pub(super) fn refs(people: &[String]) -> Vec<&str> {
     people.iter().map(String::as_str).collect()
-}
-
-fn cells(row: &SqliteRow) -> Vec<String> {
-    let cell = |at| row.try_get_unchecked::<Option<String>, _>(at).expect("text or number");
-    (0..row.len()).map(|at| cell(at).unwrap_or_else(|| "NULL".to_owned())).collect()
 }
 
 /// A run of a list by hand.

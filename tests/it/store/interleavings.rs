@@ -8,7 +8,9 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::fixture::{ACCOUNT, FREE, Fixture, LEASE, claims, identity, on_sqlite, pending_rows, people};
+use super::fixture::{
+    ACCOUNT, FREE, Fixture, LEASE, claims, identity, on_postgres, on_sqlite, pending_rows, people,
+};
 use super::model::{Answer, Model, Unsent, settlement_for};
 
 const TAGS: [&str; 4] = ["", "tag-vip", "tag-press", "tag-gold;tag-vip"];
@@ -99,7 +101,7 @@ impl World {
                 match db.ask(worker, *limit, FREE).await {
                     Claim::Batches(batches) => self.model.claimed(worker, batches),
                     Claim::Wait(..) => {}
-                    Claim::Idle => {
+                    Claim::Idle | Claim::Unknown => {
                         let held = self.model.held.iter().filter(|held| held.is_ours);
                         let held: usize = held.map(|held| held.batch.recipients.len()).sum();
                         assert_eq!(
@@ -210,6 +212,7 @@ impl World {
                 }
                 Claim::Idle => break,
                 Claim::Wait(until, why) => panic!("{why} until {until}"),
+                Claim::Unknown => panic!("the database went away"),
             }
         }
         assert_eq!(self.model.rows_that_are("pending"), 0, "no row is stuck");
@@ -224,17 +227,29 @@ impl World {
 
 #[test]
 fn rows_are_accounted_for_after_any_interleaving_on_sqlite() {
-    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    any_interleaving(48, |steps| on_sqlite(async |db| go_through(db, steps).await));
+}
+
+#[test]
+fn rows_are_accounted_for_after_any_interleaving_on_postgres() {
+    // Each case makes a database of its own, which takes longer there.
+    any_interleaving(12, |steps| on_postgres(async |db| go_through(db, steps).await));
+}
+
+async fn go_through(db: Fixture, steps: &[Step]) {
+    let mut world = World::new(db).await;
+    for step in steps {
+        world.go(step).await;
+        world.model.hold_against(&world.db).await;
+    }
+    world.finish().await;
+    world.model.hold_against(&world.db).await;
+}
+
+fn any_interleaving(cases: u32, test: impl Fn(&[Step])) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let ran = TestRunner::new(config).run(&vec(steps(), 1..50), |steps| {
-        on_sqlite(async |db| {
-            let mut world = World::new(db).await;
-            for step in &steps {
-                world.go(step).await;
-                world.model.hold_against(&world.db).await;
-            }
-            world.finish().await;
-            world.model.hold_against(&world.db).await;
-        });
+        test(&steps);
         Ok(())
     });
     ran.unwrap_or_else(|failure| panic!("{failure}"));

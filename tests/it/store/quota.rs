@@ -1,15 +1,19 @@
 //! The sliding window, against a log that the test keeps itself: wherever between its leaving and its
 //! answer each request arrives, no window holds more than the quota.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use lumasync::clock::Time;
 use lumasync::store::{Allowance, Claim, ClaimedBatch, StoreError};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 
 use super::fixture::{Fixture, LEASE, ask, delivered, faulted, identity, people, refs};
 
 on_every_database! {
+    the_last_places_of_a_window_are_taken_once,
     no_window_holds_more_than_the_quota_over_workers_crashes_and_restarts,
     a_full_window_is_used_at_once_and_opens_to_the_microsecond,
     many_tasks_at_once_share_one_window,
@@ -64,7 +68,7 @@ async fn no_window_holds_more_than_the_quota_over_workers_crashes_and_restarts(d
                     was_full += u32::from(why == "the rate limit");
                     assert!(until > db.now());
                 }
-                Claim::Idle => panic!("there is work"),
+                Claim::Idle | Claim::Unknown => panic!("there is work"),
             },
             5..8 if !open.is_empty() => {
                 let (_, batch) = open.swap_remove(rng.usize(0..open.len()));
@@ -126,15 +130,45 @@ async fn a_full_window_is_used_at_once_and_opens_to_the_microsecond(db: &Fixture
 
 async fn many_tasks_at_once_share_one_window(db: &Fixture) {
     db.list(&refs(&people(0..40)), "", 1).await;
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..12 {
         let (store, clock, worker) = (db.open().await.expect("opened"), db.clock.clone(), db.worker().await);
         tasks.spawn(async move {
             match ask(&store, &clock, worker, 3, SMALL).await {
                 Claim::Batches(batches) => batches.len(),
-                Claim::Wait(..) | Claim::Idle => 0,
+                Claim::Wait(..) | Claim::Idle | Claim::Unknown => 0,
             }
         });
     }
     assert_eq!(tasks.join_all().await.into_iter().sum::<usize>(), 7);
+}
+
+async fn the_last_places_of_a_window_are_taken_once(db: &Fixture) {
+    const TASKS: usize = 6;
+    db.list(&refs(&people(0..300)), "", 1).await;
+    let allowance = Allowance { requests: 4, window: Duration::from_secs(1) };
+    let mut hands = Vec::new();
+    for _ in 0..TASKS {
+        hands.push((db.open().await.expect("opened"), db.worker().await));
+    }
+    for round in 0..15 {
+        let start = Arc::new(Barrier::new(TASKS));
+        let mut tasks = JoinSet::new();
+        for (store, worker) in hands.clone() {
+            let (start, clock) = (Arc::clone(&start), db.clock.clone());
+            tasks.spawn(async move {
+                start.wait().await;
+                match ask(&store, &clock, worker, 3, allowance).await {
+                    Claim::Batches(batches) => batches,
+                    Claim::Wait(..) | Claim::Idle | Claim::Unknown => Vec::new(),
+                }
+            });
+        }
+        let claimed: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+        assert_eq!(claimed.len(), 4, "round {round}");
+        for batch in &claimed {
+            db.deliver(batch).await;
+        }
+        db.clock.advance(Duration::from_secs(2));
+    }
 }

@@ -6,7 +6,7 @@ use lumasync::sandbox::Options;
 use serde_json::Value;
 
 use super::binary::Ended;
-use super::{Binary, Db, Luma, Running, Scratch, config_text, wait_until};
+use super::{Binary, Db, Luma, Running, Scratch, TestDatabase, config_text, wait_until};
 
 /// How long anything may take that is not about time.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -21,6 +21,20 @@ const UNLIMITED: [(&str, &str); 3] = [
 pub(crate) struct Bench {
     pub(crate) scratch: Scratch,
     pub(crate) luma: Luma,
+    database: Database,
+}
+
+/// Where the binary keeps its data: in the folder, or on Postgres where `LUMASYNC_TEST_DATABASE` says so.
+enum Database {
+    Sqlite,
+    Postgres(TestDatabase),
+    Other(String),
+}
+
+impl Database {
+    fn new() -> Self {
+        TestDatabase::asked_for().map_or(Self::Sqlite, Self::Postgres)
+    }
 }
 
 impl Bench {
@@ -30,7 +44,15 @@ impl Bench {
     }
 
     pub(crate) fn with(options: Options, extra: &str) -> Self {
-        let bench = Self { scratch: Scratch::new(), luma: Luma::start(options) };
+        let bench = Self { scratch: Scratch::new(), luma: Luma::start(options), database: Database::new() };
+        bench.configure(extra);
+        bench
+    }
+
+    /// The same on a database of the test's choice.
+    pub(crate) fn on(url: &str, faults: &str, extra: &str) -> Self {
+        let luma = Luma::start(Options { limit: None, ..faulty(faults) });
+        let bench = Self { scratch: Scratch::new(), luma, database: Database::Other(url.to_owned()) };
         bench.configure(extra);
         bench
     }
@@ -46,8 +68,17 @@ impl Bench {
         let free =
             UNLIMITED.iter().filter(|(key, _)| !is_set(key)).map(|(key, value)| format!("{key} = {value}"));
         let lines: Vec<String> = free.chain(extra.lines().map(|line| line.trim().to_owned())).collect();
-        let text = config_text("t.db", &luma.url(), &format!("{}\n", lines.join("\n")));
-        self.scratch.write("lumasync.toml", text);
+        self.write_config(&luma.url(), &format!("{}\n", lines.join("\n")));
+    }
+
+    /// The same with an address for Luma and these lines alone.
+    pub(crate) fn write_config(&self, url: &str, extra: &str) {
+        let database = match &self.database {
+            Database::Sqlite => "sqlite://t.db",
+            Database::Postgres(database) => &database.url,
+            Database::Other(url) => url,
+        };
+        self.scratch.write("lumasync.toml", config_text(database, url, extra));
     }
 
     /// A command in the folder.
@@ -62,7 +93,46 @@ impl Bench {
 
     /// A look into the database, once there is one.
     pub(crate) fn db(&self) -> Db {
-        Db::open(&self.scratch.path("t.db"))
+        match &self.database {
+            Database::Sqlite => Db::open(&self.scratch.path("t.db")),
+            Database::Postgres(database) => Db::postgres(&database.url),
+            Database::Other(url) => Db::postgres(url),
+        }
+    }
+
+    /// The same for a program that inserts rows.
+    pub(crate) fn db_to_write(&self) -> Db {
+        match &self.database {
+            Database::Sqlite => Db::open_to_write(&self.scratch.path("t.db")),
+            Database::Postgres(database) => Db::postgres(&database.url),
+            Database::Other(url) => Db::postgres(url),
+        }
+    }
+
+    /// All that is stored, as it lies there.
+    pub(crate) fn stored(&self) -> Vec<u8> {
+        if self.is_sqlite() {
+            return std::fs::read(self.scratch.path("t.db")).expect("a database");
+        }
+        self.db().rows("select cast(database_to_xml(true, false, '') as text)").concat().concat().into_bytes()
+    }
+
+    /// The database is gone with all that was in it.
+    pub(crate) fn lose_data(&self) {
+        match &self.database {
+            Database::Sqlite => {
+                for file in ["t.db", "t.db-wal", "t.db-shm"] {
+                    let _ = std::fs::remove_file(self.scratch.path(file));
+                }
+            }
+            Database::Postgres(database) => database.empty(),
+            Database::Other(url) => panic!("`{url}` is somebody else's"),
+        }
+    }
+
+    /// Whether the data is in a file of the folder.
+    pub(crate) const fn is_sqlite(&self) -> bool {
+        matches!(self.database, Database::Sqlite)
     }
 
     /// The service, once it runs.
@@ -75,8 +145,12 @@ impl Bench {
 
     /// Whether there is a database with its tables.
     pub(crate) fn has_db(&self) -> bool {
-        self.scratch.path("t.db").exists()
-            && self.db().count("select count(*) from sqlite_master where name = 'attempts'") == 1
+        let tables = match &self.database {
+            Database::Sqlite if !self.scratch.path("t.db").exists() => return false,
+            Database::Sqlite => "select count(*) from sqlite_master where name = 'attempts'",
+            Database::Postgres(_) | Database::Other(_) => "select count(to_regclass('attempts'))",
+        };
+        self.db().count(tables) == 1
     }
 }
 

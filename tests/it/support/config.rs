@@ -3,7 +3,7 @@
 /// The text of a `lumasync.toml`. `extra` holds lines of `section.key = value`; such a line takes the place
 /// of ours for the same key.
 pub(crate) fn config_text(database: &str, url: &str, extra: &str) -> String {
-    let (database, url) = (format!("\"sqlite://{database}\""), format!("\"{url}\""));
+    let (database, url) = (format!("\"{database}\""), format!("\"{url}\""));
     let ours = [
         ("database.url", database.as_str()),
         ("luma.dialect", "\"beta-2021\""),

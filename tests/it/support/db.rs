@@ -1,72 +1,68 @@
-//! A look into the database from outside, as a dashboard or another program has it.
+//! A look into the database from outside, for tests without a runtime.
 
 use std::path::Path;
-use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Row};
 use tokio::runtime::{Builder, Runtime};
 
+use super::outside::Outside;
+
 pub(crate) struct Db {
-    pool: SqlitePool,
+    outside: Outside,
     runtime: Runtime,
 }
 
 impl Db {
-    /// Opens a database that exists.
+    /// Opens a database of `SQLite` that exists.
     pub(crate) fn open(path: &Path) -> Self {
-        Self::connect(path, SqliteConnectOptions::new().read_only(true))
+        Self::connect(Outside::sqlite(path))
     }
 
     /// The same for a program that inserts rows.
     pub(crate) fn open_to_write(path: &Path) -> Self {
-        Self::connect(path, SqliteConnectOptions::new().busy_timeout(Duration::from_secs(20)))
+        Self::connect(Outside::sqlite_to_write(path))
     }
 
-    fn connect(path: &Path, options: SqliteConnectOptions) -> Self {
+    pub(crate) fn postgres(url: &str) -> Self {
+        Self::connect(Outside::postgres(url))
+    }
+
+    fn connect(outside: impl Future<Output = Outside>) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let options = options.filename(path);
-        let opening = SqlitePoolOptions::new().max_connections(1).connect_with(options);
-        let pool = runtime.block_on(opening).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
-        Self { pool, runtime }
+        let outside = runtime.block_on(outside);
+        Self { outside, runtime }
     }
 
     /// The one number that a query answers.
     #[track_caller]
     pub(crate) fn count(&self, sql: &str) -> i64 {
-        let answer = self.runtime.block_on(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool));
-        answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.runtime.block_on(self.outside.count(sql))
     }
 
     /// Carries statements out, all or none of them.
     #[track_caller]
     pub(crate) fn execute(&self, sql: &str) {
-        let script = format!("begin immediate; {sql}; commit");
-        let done = self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(script)).execute(&self.pool));
-        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let sql = match &self.outside {
+            Outside::Sqlite(_) => &format!("begin immediate; {sql}; commit"),
+            // Together they are one transaction.
+            Outside::Postgres(_) => sql,
+        };
+        self.runtime.block_on(self.outside.execute(sql));
     }
 
     /// One statement; what the database says where it refuses.
     pub(crate) fn try_execute(&self, sql: &str) -> Result<(), String> {
-        let done = self.runtime.block_on(sqlx::query(AssertSqlSafe(sql)).execute(&self.pool));
-        done.map(drop).map_err(|error| error.to_string())
+        self.runtime.block_on(self.outside.try_execute(sql)).map(drop).map_err(|error| error.to_string())
     }
 
     /// Every row that a query answers, in text; `NULL` where there is no value.
     #[track_caller]
     pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<String>> {
-        let answer = self.runtime.block_on(sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool));
-        answer.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(cells).collect()
+        self.runtime.block_on(self.outside.rows(sql))
     }
-}
-
-fn cells(row: &SqliteRow) -> Vec<String> {
-    let cell = |at| row.try_get_unchecked::<Option<String>, _>(at).expect("text or number");
-    (0..row.len()).map(|at| cell(at).unwrap_or_else(|| "NULL".to_owned())).collect()
 }
 
 impl Drop for Db {
     fn drop(&mut self) {
-        self.runtime.block_on(self.pool.close());
+        self.runtime.block_on(self.outside.close());
     }
 }

@@ -87,7 +87,7 @@ fn the_database_is_read_as_text_and_never_written() {
 fn the_configuration_for_tests_is_sound_and_gives_way() {
     let scratch = Scratch::new();
     let load = |extra: &str| {
-        let file = scratch.write("lumasync.toml", config_text("t.db", "http://127.0.0.1:9", extra));
+        let file = scratch.write("lumasync.toml", config_text("sqlite://t.db", "http://127.0.0.1:9", extra));
         let env = [("TEST_LUMA_KEY".to_owned(), KEY.into())].into();
         Config::load(&Sources { file: Some(file), env, ..Sources::from_process() }).expect("sound")
     };

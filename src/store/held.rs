@@ -1,0 +1,54 @@
+//! A connection to Postgres with an open transaction.
+//!
+//! The work on it may be dropped at any moment, by a `select!` or a timeout further up. Its
+//! connection goes with it then, and the server undoes what was done: given back to the pool, the
+//! transaction would still be open on it, and its locks held.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+
+use super::{Result, StoreError};
+
+pub(super) struct Held(Option<PoolConnection<Postgres>>);
+
+impl Held {
+    /// Opens a transaction. What it rests on is said, whatever the server's own settings are.
+    pub(super) async fn begin(pool: &PgPool) -> Result<Self> {
+        let mut held = Self(Some(pool.acquire().await?));
+        sqlx::raw_sql("begin isolation level read committed read write").execute(held.connection()?).await?;
+        Ok(held)
+    }
+
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection> {
+        self.0.as_deref_mut().ok_or(StoreError::Database(sqlx::Error::PoolClosed))
+    }
+
+    /// Commits what ended well and undoes what did not.
+    pub(super) async fn end<T>(mut self, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Ok(value) => {
+                sqlx::raw_sql("commit").execute(self.connection()?).await?;
+                self.give_back();
+                Ok(value)
+            }
+            Err(error) => {
+                if sqlx::raw_sql("rollback").execute(self.connection()?).await.is_ok() {
+                    self.give_back();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn give_back(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What only a server can do to us: it goes away in the middle, it cuts connections, it keeps passwords.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use lumasync::clock::{Clock, Time};
+use lumasync::store::{Store, WorkerIdentity};
+
+use crate::support::{Bench, Cluster, Db, PATIENCE, Running, TestDatabase, wait_until, within};
+
+const EXTRA: &str = "folder.path = \"\"\nbatch.max_rows = 10\nretry.max_attempts = 50\nqueue.max_rows = 300";
+const FAULTS: &str = "500@5%,reset-after@3%,slow=10ms";
+
+/// Rows of the queue as another program inserts them.
+fn insert(db: &Db, rows: usize) {
+    db.execute(&format!(
+        "insert into member_queue (email, tags)
+         select 'p' || i || '@example.org', case when i % 3 = 0 then 'vip' end from generate_series(1, {rows}) i"
+    ));
+}
+
+fn delivered(bench: &Bench) -> i64 {
+    bench.db().count("select count(*) from member_queue where state = 'delivered'")
+}
+
+/// Everybody arrived once in the database and with the right tags at Luma, and nothing is left open.
+#[track_caller]
+fn all_arrived(bench: &Bench, rows: usize, services: Vec<Running>) {
+    let db = bench.db();
+    wait_until(PATIENCE, "everybody's delivery", || {
+        db.count("select count(*) from member_queue where state <> 'delivered'") == 0
+    });
+    for service in services {
+        service.terminate();
+        service.wait().with_code(143);
+    }
+    let held = bench.luma.members();
+    assert_eq!(held.len(), rows);
+    assert_eq!((held["p3@example.org"].len(), held["p4@example.org"].len()), (1, 0));
+    for (left, what) in [
+        ("select count(*) from batches where state in ('pending', 'in_flight')", "batches"),
+        ("select count(*) from attempts where verdict is null", "requests"),
+        ("select count(*) from workers", "workers"),
+    ] {
+        assert_eq!(db.count(left), 0, "{what} are left open");
+    }
+    let rows = i64::try_from(rows).expect("few");
+    assert_eq!(db.count("select members from accounts"), rows);
+    assert_eq!(db.count("select count(*) from ledger"), rows);
+    let requests = db.count("select count(*) from attempts where verdict <> 'abandoned'");
+    let answered = i64::try_from(bench.luma.snapshot().requests).expect("few");
+    assert!(requests <= answered, "{requests} requests on record, {answered} seen");
+}
+
+#[test]
+fn a_server_that_stops_and_starts_three_times_costs_nothing() {
+    let Some(mut cluster) = Cluster::new() else { return };
+    let bench = Bench::on(&cluster.url("postgres"), FAULTS, EXTRA);
+    let services = vec![bench.serve(), bench.serve()];
+    insert(&bench.db(), 4_000);
+    for round in 1..=3 {
+        wait_until(PATIENCE, "some deliveries", || delivered(&bench) >= round * 800);
+        cluster.stop();
+        wait_until(PATIENCE, "a warning", || {
+            services.iter().all(|service| service.stderr().matches("database").count() > 0)
+        });
+        cluster.start();
+    }
+    all_arrived(&bench, 4_000, services);
+}
+
+#[test]
+fn connections_that_are_cut_at_random_cost_nothing() {
+    let Some(database) = TestDatabase::new() else { return };
+    let bench = Bench::on(&database.url, FAULTS, EXTRA);
+    let services = vec![bench.serve(), bench.serve(), bench.serve()];
+    let db = bench.db();
+    insert(&db, 3_000);
+    let mut rng = fastrand::Rng::with_seed(4);
+    for cut in 0..40 {
+        let _ = within(Duration::from_millis(rng.u64(20..120)), || false);
+        db.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+              where datname = current_database() and pid <> pg_backend_pid() and random() < 0.5",
+        );
+        let left = db.count("select count(*) from member_queue where state <> 'delivered'");
+        assert!(cut > 10 || left > 0, "it was done before the cuts: the test is too small");
+    }
+    all_arrived(&bench, 3_000, services);
+}
+
+#[test]
+fn work_that_is_dropped_half_way_leaves_no_transaction_open() {
+    let Some(database) = TestDatabase::new() else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let store = Store::open_postgres(&database.url, "a test").await.expect("opened");
+        let now = Clock::system().now();
+        let identity = WorkerIdentity { host: "here".into(), pid: 1, birth: "1".into() };
+        let worker = store.add_worker(&identity, now, now).await.expect("a worker");
+        let outside = crate::support::Outside::postgres(&database.url).await;
+        let open = "select count(*) from pg_stat_activity
+                     where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null";
+        // Dropped after a growing number of steps: at the beginning, between statements, at the commit.
+        for steps in 1..40 {
+            let mut renewal = Box::pin(store.renew_worker(worker, &identity, now, now));
+            let mut left = steps;
+            poll_fn(|context| {
+                left -= 1;
+                if left == 0 { Poll::Ready(()) } else { renewal.as_mut().poll(context).map(|_| ()) }
+            })
+            .await;
+            drop(renewal);
+            let end = Clock::system().now().plus(PATIENCE);
+            while outside.count(open).await > 0 {
+                assert!(Clock::system().now() < end, "a transaction stays open after {steps} steps");
+            }
+        }
+        let later = Time::from_micros(now.as_micros() + 1);
+        store.renew_worker(worker, &identity, now, later).await.expect("renewed");
+        assert_eq!(store.workers().await.expect("read")[0].lease_until, later);
+        outside.close().await;
+        store.close().await;
+    });
+}
+
+#[test]
+fn a_password_is_never_repeated() {
+    // Nobody listens there.
+    for url in
+        ["postgres://ana:s3cret@127.0.0.1:9/members", "postgres://ana:s3cret@127.0.0.1:9/members?sslmode=x"]
+    {
+        let bench = Bench::on(url, "", EXTRA);
+        for args in [vec!["check", "--connect"], vec!["sync"]] {
+            let ended = bench.lumasync(["--log-level", "trace"].into_iter().chain(args)).run();
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(!said.contains("s3cret"), "{ended}");
+            assert!(said.contains("127.0.0.1/members"), "it names host and database\n{ended}");
+        }
+    }
+}
