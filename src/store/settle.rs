@@ -3,11 +3,12 @@
 //! Every settle begins with the guard on the claim's own number: whoever lost the claim writes
 //! nothing. This is the only place that ends a row that was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::{add_members, block};
 use super::claims::claim_due;
 use super::deliver::{Delivered, deliver};
+use super::dialect::lock_rows;
 use super::steps::{count_faults, end_claim, fail, halt, learn_size, probe, put_back, regroup, reject};
 use super::{Claim, ClaimedBatch, Claims, Pools, Result, Store, write_tx};
 use crate::clock::{Clock, Time};
@@ -122,6 +123,9 @@ impl Store {
         clock: &Clock,
     ) -> Result<Option<Claim>> {
         let claim = write_tx!(self, tx => {
+            for run_id in judged_runs(settlements) {
+                lock_rows!(tx, "select 1 from runs where id = $1 for no key update", run_id);
+            }
             // Not before: the wait for the database may have been long, and a request that is written
             // down earlier than it leaves would make room in the window too early.
             let now = clock.now();
@@ -146,6 +150,16 @@ impl Store {
         });
         Ok(claim)
     }
+}
+
+/// The runs in which somebody is refused alone or which are halted, by number. One puts back what the other
+/// refused, so they are written one after the other.
+fn judged_runs(settlements: &[Settlement]) -> BTreeSet<i64> {
+    let is_judged = |settlement: &&Settlement| {
+        let is_alone = settlement.batch.recipients.len() == 1;
+        settlement.halt.is_some() || is_alone && matches!(settlement.outcome, Outcome::Rejected { .. })
+    };
+    settlements.iter().filter(is_judged).map(|settlement| settlement.batch.run_id).collect()
 }
 
 /// The batches that take over the rows which go on, by places: halves after a split, the rest after

@@ -116,6 +116,12 @@ impl Store {
         }
         let claims = list(claims.iter().copied());
         let freed = write_tx!(self, tx => {
+            // In the order of a settle, which may be under way.
+            abandon_events!(
+                tx,
+                "is not null and claim_id in (select cast(value as bigint) from json_each($1))",
+                &claims
+            );
             let freed = sqlx::query(
                 "update batches set state = 'pending', claim_id = null, worker_id = null
                   where state = 'in_flight' and id in
@@ -135,11 +141,6 @@ impl Store {
             .bind(now)
             .execute(&mut *tx)
             .await?;
-            abandon_events!(
-                tx,
-                "is not null and claim_id in (select cast(value as bigint) from json_each($1))",
-                &claims
-            );
             freed
         });
         Ok(freed)
@@ -149,16 +150,7 @@ impl Store {
     /// pending again, events in doubt. How many there were.
     pub async fn give_up_claims(&self, worker: i64, kind: Kind, now: Time) -> Result<u64> {
         let given_up = write_tx!(self, tx => {
-            sqlx::query(
-                "update attempts set finished_at = $2, verdict = 'abandoned'
-                  where verdict is null and worker_id = $1
-                    and case when $3 then event_id is not null else batch_id is not null end",
-            )
-            .bind(worker)
-            .bind(now)
-            .bind(kind == Kind::Events)
-            .execute(&mut *tx)
-            .await?;
+            // In the order of a settle, which may be under way.
             let given_up = match kind {
                 Kind::Events => abandon_events!(tx, "= $1", worker),
                 Kind::Members => {
@@ -171,6 +163,16 @@ impl Store {
                     .await?
                 }
             };
+            sqlx::query(
+                "update attempts set finished_at = $2, verdict = 'abandoned'
+                  where verdict is null and worker_id = $1
+                    and case when $3 then event_id is not null else batch_id is not null end",
+            )
+            .bind(worker)
+            .bind(now)
+            .bind(kind == Kind::Events)
+            .execute(&mut *tx)
+            .await?;
             given_up.rows_affected()
         });
         Ok(given_up)

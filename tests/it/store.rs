@@ -27,6 +27,7 @@ macro_rules! on_every_database {
 }
 
 mod claims;
+mod crossings;
 mod fencing;
 mod fixture;
 mod intake;

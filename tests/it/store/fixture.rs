@@ -98,6 +98,11 @@ impl Fixture {
         self.place.open().await
     }
 
+    /// Another person or program at work on it.
+    pub(super) async fn outside(&self) -> Outside {
+        self.place.outside().await
+    }
+
     /// A place for another database, which is not there yet.
     pub(super) fn another(&self) -> Place {
         match &self.place {
