@@ -3,22 +3,23 @@
 //! Intent is on record before a request leaves. Whatever leaves its effect in doubt ends there: only a
 //! person, a look-up or the policy takes an event out of doubt.
 
+mod probe;
+
 use std::sync::atomic::Ordering;
 
 use tokio::task::JoinSet;
 
 use super::drain::{DrainEnd, LOOK_AGAIN, WRITE_PAUSE};
 use super::error::chain;
-use super::send::REFUSED_KEY_PAUSE;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{
     EventDecision, EventFacts, EventOutcome, EventVerdict, POLICY, decide_event, settle_doubt,
 };
-use crate::domain::outcome::{Block, BlockCause, FAULTS_IN_A_ROW};
-use crate::domain::verdict::{Cause, Verdict};
-use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, Reply, start_of};
+use crate::domain::outcome::Block;
+use crate::domain::verdict::Verdict;
+use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, start_of};
 use crate::store::{
     Allowance, ClaimedEvent, Claims, EventClaim, EventSettlement, ResolveError, Scope, StoreError,
 };
@@ -283,56 +284,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Finds out whether Luma is well again by a question that may be repeated: an event would end in
-    /// doubt if it is not. Whether it is.
-    async fn probe(&self, stop: &Stop) -> Result<bool, EngineError> {
-        let reply = match self.ask_identity(stop).await {
-            Ok(Ok(_)) => return self.is_well().await,
-            Ok(Err(reply)) => reply,
-            Err(EngineError::Stopped) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let now = self.clock.now();
-        let block = |until, reason: &str, cause| Block { until, reason: reason.to_owned(), cause };
-        let block = match &reply.verdict {
-            Verdict::Throttled { retry_after } => {
-                let until = now.plus(retry_after.unwrap_or(self.settings.allowance.window));
-                block(until, "Luma answered 429: too many requests", BlockCause::Throttled)
-            }
-            Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
-                if !self.settings.is_service {
-                    return Err(EngineError::KeyRefused(reason.clone()));
-                }
-                block(now.plus(REFUSED_KEY_PAUSE), reason, BlockCause::Refused)
-            }
-            Verdict::Transient { reason, retry_after, .. } => {
-                self.count_unreached(&reply);
-                let wait = self.settings.retry.backoff(FAULTS_IN_A_ROW, self.chance(), *retry_after);
-                block(now.plus(wait), &format!("Luma does not answer well: {reason}"), BlockCause::Faults)
-            }
-            // It answers, if not to this question.
-            Verdict::Accepted
-            | Verdict::Refused { .. }
-            | Verdict::TooLarge { .. }
-            | Verdict::Halted { .. }
-            | Verdict::Interrupted => return self.is_well().await,
-        };
-        self.store.block(&self.settings.account, &block).await?;
-        Ok(false)
-    }
-
-    async fn is_well(&self) -> Result<bool, EngineError> {
-        self.store.end_own_block(&self.settings.account).await?;
-        Ok(true)
-    }
-
-    fn count_unreached(&self, reply: &Reply) {
-        match &reply.verdict {
-            Verdict::Transient { unreached: true, .. } => Progress::add(&self.progress.unreached, 1),
-            _ => self.progress.unreached.store(0, Ordering::Relaxed),
-        }
     }
 
     fn tell_event(&self, event: &ClaimedEvent, reply: &EventReply, decision: &EventDecision) {
