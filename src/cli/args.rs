@@ -60,7 +60,7 @@ pub(super) enum Command {
     /// One pass now, to the end, with progress
     Sync(SyncArgs),
     /// Health at a glance: queue depth, last runs, quota
-    Status,
+    Status(StatusArgs),
     /// The history of runs
     Runs {
         #[command(subcommand)]
@@ -130,12 +130,22 @@ pub(super) struct SyncArgs {
     /// A tag for every row of the files: a name of [tags] or an id
     #[arg(long = "tag", value_name = "TAG", requires = "files")]
     pub(super) tags: Vec<String>,
+    /// The account to sync: files are for `main` where none is named, and without files it is every account
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
     /// Take the files in though the same bytes were taken in before; of events it deliberately makes
     /// others of the same
     #[arg(long, requires = "files")]
     pub(super) again: bool,
     #[command(flatten)]
     pub(super) sandbox: SandboxChoice,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Only say whether the service of this machine or container lives: exit code 0, or 1 where it does not
+    #[arg(long)]
+    pub(super) alive: bool,
 }
 
 /// What the rows of files are.
@@ -168,6 +178,9 @@ pub(super) struct EventsListArgs {
     /// Only those of this run
     #[arg(long, value_name = "ID")]
     pub(super) run: Option<i64>,
+    /// Only those of this account
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
     /// How many
     #[arg(long, default_value_t = 50)]
     pub(super) limit: u32,
@@ -253,9 +266,9 @@ pub(super) struct SandboxArgs {
     /// Where to listen; only this machine's own addresses are allowed
     #[arg(long, default_value = "127.0.0.1:8765", value_name = "ADDRESS", value_parser = parse_loopback)]
     pub(super) listen: SocketAddr,
-    /// The key it asks for
-    #[arg(long, default_value = "sandbox-key")]
-    pub(super) key: String,
+    /// The key it asks for; several make as many accounts, each with its own quota, people and events
+    #[arg(long = "key", default_value = "sandbox-key")]
+    pub(super) keys: Vec<String>,
     /// Requests it allows in a window
     #[arg(long, default_value_t = 200, conflicts_with = "no_limit")]
     pub(super) requests: u32,

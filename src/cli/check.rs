@@ -1,30 +1,32 @@
 //! `lumasync check`: is everything set so that it can work?
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::json;
 
 use super::args::{CheckArgs, Global, Output};
-use super::context::{Need, client, load, open_store, sources};
+use super::context::{Need, client, folder_settings, load, open_store, sources};
 use super::exit::Exit;
 use super::explain::explain;
 use super::out;
 use crate::clock::Clock;
-use crate::config::{Config, Database};
+use crate::config::{Account, Config, Database};
 use crate::domain::verdict::{Cause, Verdict};
-use crate::engine::MAIN_ACCOUNT;
 use crate::ingest::folder::Layout;
 
 /// One thing that was looked at.
 struct Finding {
     what: &'static str,
+    /// Whose, where it is not everybody's.
+    account: Option<String>,
     exit: Exit,
     text: String,
 }
 
 impl Finding {
     fn ok(what: &'static str, text: impl Into<String>) -> Self {
-        Self { what, exit: Exit::Ok, text: text.into() }
+        Self { what, account: None, exit: Exit::Ok, text: text.into() }
     }
 }
 
@@ -40,21 +42,32 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
     let mut findings = vec![Finding::ok("config", format!("read from {}", config.origin))];
     if args.connect {
         findings.push(database(&config).await);
-        findings.extend(folders(&config));
-        findings.push(key(&config).await);
+        let mut users: Vec<(String, String)> = Vec::new();
+        for account in config.accounts() {
+            let name = Some(account.name.to_string());
+            let found = folder_settings(&config, &account.name).map(|settings| folder(&settings.root));
+            let key = key(&account, &mut users).await;
+            let found = found.into_iter().chain([key]);
+            findings.extend(found.map(|finding| Finding { account: name.clone(), ..finding }));
+        }
     }
     let exit = findings.iter().map(|finding| finding.exit).max().unwrap_or(Exit::Ok);
     let text = || {
         findings.iter().fold(String::new(), |mut text, finding| {
             let mark = if finding.exit == Exit::Ok { "ok" } else { "FAILED" };
-            let _ = writeln!(text, "{:<9} {mark:<7} {}", finding.what, finding.text);
+            let whose = finding.account.as_ref().filter(|_| !config.further.is_empty());
+            let whose = whose.map(|account| format!("{account}: ")).unwrap_or_default();
+            let _ = writeln!(text, "{:<9} {mark:<7} {whose}{}", finding.what, finding.text);
             text
         })
     };
     let programs = || {
         let findings: Vec<_> = findings
             .iter()
-            .map(|finding| json!({ "what": finding.what, "ok": finding.exit == Exit::Ok, "text": finding.text }))
+            .map(|finding| {
+                let Finding { what, account, exit, text } = finding;
+                json!({ "what": what, "account": account, "ok": *exit == Exit::Ok, "text": text })
+            })
             .collect();
         json!({ "ok": exit == Exit::Ok, "findings": findings })
     };
@@ -90,38 +103,43 @@ async fn database(config: &Config) -> Finding {
             store.close().await;
             Finding::ok("database", format!("`{place}` is open and its tables are up to date"))
         }
-        Err(error) => Finding { what: "database", exit: Exit::of(&error), text: explain(&error) },
+        Err(error) => Finding { exit: Exit::of(&error), ..Finding::ok("database", explain(&error)) },
     }
 }
 
-fn folders(config: &Config) -> Option<Finding> {
-    let root = config.folder.path.as_ref()?;
+fn folder(root: &Path) -> Finding {
     let layout = Layout::new(root);
     let probe = layout.processing().join(".probe");
     let tried = layout
         .create()
         .and_then(|()| std::fs::write(&probe, b""))
         .and_then(|()| std::fs::remove_file(&probe));
-    Some(match tried {
+    match tried {
         Ok(()) => Finding::ok("folder", format!("`{}` can be written to", layout.inbox().display())),
-        Err(error) => Finding {
-            what: "folder",
-            exit: Exit::Failed,
-            text: format!("`{}` cannot be written to: {error}", root.display()),
-        },
-    })
+        Err(error) => {
+            let text = format!("`{}` cannot be written to: {error}", root.display());
+            Finding { exit: Exit::Failed, ..Finding::ok("folder", text) }
+        }
+    }
 }
 
-async fn key(config: &Config) -> Finding {
-    let finding = |exit, text| Finding { what: "key", exit, text };
-    let client = match client(config, &Clock::system()) {
+/// Asks Luma whom an account's key belongs to; `users` are those of the accounts before it.
+async fn key(account: &Account, users: &mut Vec<(String, String)>) -> Finding {
+    let finding = |exit, text| Finding { exit, ..Finding::ok("key", text) };
+    let client = match client(&account.luma, &Clock::system()) {
         Ok(client) => client,
         Err(error) => return finding(Exit::of(&error), explain(&error)),
     };
     match client.whoami().await {
         Ok((identity, _)) => {
             let (id, name) = (identity.id.unwrap_or_default(), identity.name.unwrap_or_default());
-            let text = format!("Luma knows it: {name} ({id}); account `{MAIN_ACCOUNT}`");
+            let twin = users.iter().find(|(user, _)| *user == id && !id.is_empty());
+            let twin = twin.map(|(_, other)| {
+                format!("\nwarning: account `{other}` belongs to the same user, whose quota would be used up twice")
+            });
+            let own = &account.name;
+            let text = format!("Luma knows it: {name} ({id}); account `{own}`{}", twin.unwrap_or_default());
+            users.push((id, own.to_string()));
             Finding::ok("key", text)
         }
         Err(reply) => {

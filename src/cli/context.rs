@@ -1,4 +1,4 @@
-//! From flags to a configuration, a database and an engine.
+//! From flags to a configuration, a database, and what the engines of its accounts are told.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,16 +8,18 @@ use secrecy::ExposeSecret as _;
 
 use super::args::{Global, KindChoice, SandboxChoice, SyncArgs};
 use super::out;
-use super::place::{SANDBOX_DATABASE, program, this_command_on};
+use super::place::{SANDBOX_DATABASE, this_command_on};
+use super::workshop::{Task, chosen};
 use crate::clock::Clock;
-use crate::config::{self, Config, Database, Sources};
+use crate::config::{self, Account, Config, Database, Luma, Sources};
+use crate::domain::account::AccountName;
 use crate::domain::batch::BatchLimits;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::tag::TagSet;
-use crate::engine::{Engine, EngineError, FolderSettings, MAIN_ACCOUNT, Settings};
+use crate::engine::{FolderSettings, Settings};
+use crate::ingest::folder::Layout;
 use crate::ingest::{Encoding, ReadOptions};
-use crate::luma::{Client, ClientOptions, Throttle};
-use crate::sandbox::{Limit, Options, Sandbox};
+use crate::luma::{Client, ClientOptions};
 use crate::store::{Allowance, Store};
 
 /// What a command needs of the configuration.
@@ -62,7 +64,8 @@ pub(super) fn resolve_tags(global: &Global, args: &SyncArgs) -> anyhow::Result<O
     let need = if args.sandbox.sandbox { Need::Sandbox } else { Need::Luma };
     // Its warnings are told when the work begins.
     let config = Config::load(&sources(global, need))?;
-    match args.tags.iter().map(|tag| config.tags.resolve(tag)).collect() {
+    let Some(account) = chosen(&config, args.account.as_deref()) else { return Ok(None) };
+    match args.tags.iter().map(|tag| account.tags.resolve(tag)).collect() {
         Ok(tags) => Ok(Some(tags)),
         Err(unknown) => {
             out::talk(&format!("error: `--tag`: {unknown}"));
@@ -85,107 +88,9 @@ pub(super) async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::open_sqlite(path).await?)
 }
 
-/// An engine, the database it works on, and the built-in Luma where it was asked for.
-pub(super) struct Workshop {
-    pub(super) engine: Engine,
-    pub(super) store: Store,
-    pub(super) config: Config,
-    pub(super) clock: Clock,
-    pub(super) sandbox: Option<Sandbox>,
-    /// The key is used elsewhere than it was so far.
-    pub(super) is_new_origin: bool,
-    /// How lumasync is called so that it finds the same database.
-    pub(super) program: String,
-}
-
-/// What a workshop is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Task {
-    /// To run until it is told to stop.
-    Service,
-    /// One pass over everything.
-    Everything,
-    /// One pass over files that were named; the drop folder is not looked at.
-    Files,
-}
-
-impl Workshop {
-    /// Builds everything for `run` (a service) or `sync`.
-    pub(super) async fn open(global: &Global, choice: &SandboxChoice, task: Task) -> anyhow::Result<Self> {
-        let need = if choice.sandbox { Need::Sandbox } else { Need::Luma };
-        let mut config = load(global, need)?;
-        let clock = Clock::system();
-        let sandbox =
-            if choice.sandbox { Some(start_sandbox(&mut config, choice, &clock).await?) } else { None };
-        let store = open_store(&config).await?;
-        let origin = origin(&config, choice.sandbox);
-        let is_new_origin =
-            check_origin(&store, &origin, choice.sandbox, || instead(&config, choice, task)).await?;
-        let client = client(&config, &clock)?;
-        let per_second = std::num::NonZeroU32::new(config.luma.rate_limit.per_second);
-        let throttle = Throttle::new(per_second.unwrap_or(std::num::NonZeroU32::MIN));
-        let settings = settings(&config, origin, task == Task::Service);
-        let seed = clock.now().as_micros().unsigned_abs();
-        let engine = Engine::start(store.clone(), client, clock.clone(), settings, throttle, seed).await?;
-        let program = program(global, &config);
-        Ok(Self { engine, store, config, clock, sandbox, is_new_origin, program })
-    }
-
-    /// Lets everything go, in order.
-    pub(super) async fn close(self) -> anyhow::Result<()> {
-        let ended = self.engine.end().await;
-        self.store.close().await;
-        if let Some(sandbox) = self.sandbox {
-            sandbox.stop().await;
-        }
-        Ok(ended?)
-    }
-}
-
-pub(super) const REHEARSAL: &str = "rehearsal";
-
-/// Where the key is used.
-fn origin(config: &Config, is_rehearsal: bool) -> String {
-    let host = config.luma.base_url.host_str().unwrap_or_default();
-    match host {
-        _ if is_rehearsal => REHEARSAL.to_owned(),
-        "localhost" | "[::1]" => "loopback".to_owned(),
-        host if host.starts_with("127.") => "loopback".to_owned(),
-        host => host.to_owned(),
-    }
-}
-
-/// Keeps rehearsals and real work apart, before a row is read: what the built-in Luma took is
-/// delivered to nobody. Whether the key is used elsewhere than it was so far.
-async fn check_origin(
-    store: &Store,
-    origin: &str,
-    is_rehearsal: bool,
-    instead: impl Fn() -> String,
-) -> anyhow::Result<bool> {
-    let known = store.account(MAIN_ACCOUNT).await?.and_then(|account| account.origin);
-    let mixed = |what| Err(EngineError::Mixed { what, instead: instead() }.into());
-    match known.as_deref() {
-        Some(REHEARSAL) if !is_rehearsal => {
-            mixed("this database is the record of a rehearsal with `--sandbox`")
-        }
-        Some(known) if is_rehearsal && known != REHEARSAL => {
-            mixed("this database is the record of a real account")
-        }
-        None if is_rehearsal && !store.is_unused().await? => {
-            mixed("this database has rows that are not a rehearsal's")
-        }
-        None if is_rehearsal => {
-            store.set_origin(MAIN_ACCOUNT, REHEARSAL).await?;
-            Ok(false)
-        }
-        known => Ok(known.is_some_and(|known| known != origin)),
-    }
-}
-
 /// The command that was typed, with a database of its own; and in a rehearsal with a drop folder of its
 /// own too, or real files would be taken away by it.
-fn instead(config: &Config, choice: &SandboxChoice, task: Task) -> String {
+pub(super) fn instead(config: &Config, choice: &SandboxChoice, task: Task) -> String {
     let (name, other) = if choice.sandbox {
         (SANDBOX_DATABASE, "lumasync-rehearsal.db")
     } else {
@@ -205,41 +110,22 @@ fn instead(config: &Config, choice: &SandboxChoice, task: Task) -> String {
     this_command_on(&database, &settings)
 }
 
-/// A client for the configured key.
-pub(super) fn client(config: &Config, clock: &Clock) -> anyhow::Result<Client> {
+/// A client for an account's key.
+pub(super) fn client(luma: &Luma, clock: &Clock) -> anyhow::Result<Client> {
     let options = ClientOptions {
-        base_url: config.luma.base_url.clone(),
-        api_key: config.luma.api_key.clone(),
-        timeout: config.luma.timeout,
-        connect_timeout: config.luma.connect_timeout,
+        base_url: luma.base_url.clone(),
+        api_key: luma.api_key.clone(),
+        timeout: luma.timeout,
+        connect_timeout: luma.connect_timeout,
     };
     Ok(Client::new(&options, clock.clone())?)
 }
 
-async fn start_sandbox(
-    config: &mut Config,
-    choice: &SandboxChoice,
-    clock: &Clock,
-) -> anyhow::Result<Sandbox> {
-    let rate = config.luma.rate_limit;
-    let mut options = Options {
-        limit: Some(Limit { requests: rate.requests, window: rate.window, block: rate.window }),
-        ..Options::default()
-    };
-    if let Some(spec) = &choice.fault {
-        options.faults = spec.parse()?;
-    }
-    config.luma.api_key = options.key.clone().into();
-    let sandbox = Sandbox::start(options, clock.clone()).await?;
-    config.luma.base_url = sandbox.url().parse().context("the sandbox has no address")?;
-    Ok(sandbox)
-}
-
-/// What the engine is told of the configuration.
-pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Settings {
-    let rate = config.luma.rate_limit;
+/// What the engine of an account is told of the configuration.
+pub(super) fn settings(config: &Config, account: &Account, origin: String, is_service: bool) -> Settings {
+    let rate = account.luma.rate_limit;
     Settings {
-        account: MAIN_ACCOUNT.to_owned(),
+        account: account.name.to_string(),
         origin,
         limits: BatchLimits {
             max_rows: config.batch.max_rows,
@@ -254,26 +140,31 @@ pub(super) fn settings(config: &Config, origin: String, is_service: bool) -> Set
             requests: rate.requests - rate.reserve,
             window: rate.window + headroom(rate.window),
         },
-        max_in_flight: config.luma.max_in_flight,
+        max_in_flight: account.luma.max_in_flight,
         max_wait: config.batch.max_wait,
         queue_rows: config.queue.max_rows,
         queue_poll: config.queue.poll,
         lease: config.worker.lease,
-        tags: config.tags.clone(),
+        tags: account.tags.clone(),
         read: read_options(config),
         refuse_files: config.folder.on_error == config::OnError::Refuse,
         spill_dir: spill_dir(&config.database),
-        folder: folder_settings(config),
+        folder: folder_settings(config, &account.name),
         event_rules: config.events.rules.clone(),
         on_unknown: config.events.on_unknown,
         is_service,
     }
 }
 
-/// The drop folder of the configuration, if there is one.
-pub(super) fn folder_settings(config: &Config) -> Option<FolderSettings> {
+/// The drop folder of an account, if there is one.
+pub(super) fn folder_settings(config: &Config, account: &AccountName) -> Option<FolderSettings> {
     let root = config.folder.path.clone()?;
-    Some(FolderSettings { root, settle: config.folder.settle, poll: config.folder.poll })
+    let (root, accounts) = if account.is_main() {
+        (root, config.further.iter().map(|account| account.name.to_string()).collect())
+    } else {
+        (Layout::root_of_account(&root, account.as_str()), Vec::new())
+    };
+    Some(FolderSettings { root, accounts, settle: config.folder.settle, poll: config.folder.poll })
 }
 
 /// Rows of a large file wait beside the database file, or where this machine keeps what does not last.

@@ -13,7 +13,7 @@ use super::place::open_known;
 use super::words::count;
 use crate::clock::Clock;
 use crate::domain::event::{ApiId, EventState, Field, HIDDEN, Resolution, hide};
-use crate::engine::{MAIN_ACCOUNT, printable};
+use crate::engine::printable;
 use crate::store::{EventAttempt, EventFilter, EventRow, EventStory};
 
 /// Events, newest first.
@@ -23,7 +23,7 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
         state: args.state,
         run: args.run,
         bad_only: false,
-        account: None,
+        account: args.account.as_deref(),
         after: 0,
         limit: args.limit.saturating_add(1),
         newest_first: true,
@@ -33,16 +33,19 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
     events.truncate(args.limit as usize);
     store.close().await;
     let text = || {
-        let mut text =
-            format!("{:>6}  {:<9}  {:<27}  {:<20}  name\n", "event", "state", "starts", "id on Luma");
+        let mut text = format!(
+            "{:>6}  {:<9}  {:<10}  {:<27}  {:<20}  name\n",
+            "event", "state", "account", "starts", "id on Luma"
+        );
         for event in &events {
             let (start, api_id) =
                 (event.start_at.as_deref().unwrap_or("-"), event.api_id.as_deref().unwrap_or("-"));
             let _ = writeln!(
                 text,
-                "{:>6}  {:<9}  {start:<27}  {api_id:<20}  {}",
+                "{:>6}  {:<9}  {:<10}  {start:<27}  {api_id:<20}  {}",
                 event.id,
                 event.state,
+                printable(&event.account),
                 printable(&event.name)
             );
         }
@@ -70,6 +73,7 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
 pub(super) fn json_of(event: &EventRow) -> Value {
     json!({
         "id": event.id,
+        "account": event.account,
         "state": event.state,
         "name": event.name,
         "start_at": event.start_at,
@@ -134,7 +138,8 @@ fn told(story: &EventStory) -> String {
     }
     let line = row.line.map(|line| format!(", line {line}")).unwrap_or_default();
     let run = row.run_id.map(|run| format!(", run {run}{line}")).unwrap_or_default();
-    let _ = write!(text, "\n  inserted at {}{run}", story.record.created_at);
+    let _ =
+        write!(text, "\n  inserted at {}{run}, account {}", story.record.created_at, printable(&row.account));
     for (name, value) in fields(story) {
         let _ = write!(text, "\n  {name:<22} {}", printable(&value));
     }
@@ -242,7 +247,10 @@ pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Resu
     let store = open_known(&load(global, Need::Database)?).await?;
     let now = Clock::system().now();
     let resolved = store.resolve_event(args.id, &resolution, &who, now, now).await;
-    let left = store.event_depth(MAIN_ACCOUNT).await?.unknown;
+    let mut left = 0;
+    for account in store.accounts().await? {
+        left += store.event_depth(&account.name).await?.unknown;
+    }
     store.close().await;
     let resolved = resolved?;
     let text = || {

@@ -69,7 +69,7 @@ impl Exit {
     /// The code for an error of the engine.
     pub(super) fn of_engine(error: &EngineError) -> Self {
         match error {
-            EngineError::KeyRefused(_)
+            EngineError::KeyRefused { .. }
             | EngineError::WrongAccount { .. }
             | EngineError::Halted { .. }
             | EngineError::Mixed { .. } => Self::Config,

@@ -43,6 +43,12 @@ path = "drop"
 # The names your files use, and the ids of the tags in Luma.
 # vip = "tag-abc123"
 # press = "tag-def456"
+
+# A further account: a key of its own, and what differs from [luma]. Its files go into drop/@paris.
+# [accounts.paris]
+# api_key = "env:LUMA_PARIS"
+# [accounts.paris.tags]
+# vip = "tag-ghi789"
 "#;
 
 /// The command.

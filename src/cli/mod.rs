@@ -10,7 +10,9 @@ mod db;
 mod events;
 mod exit;
 mod explain;
+mod health;
 pub mod init;
+mod intake;
 mod out;
 mod place;
 mod progress;
@@ -25,6 +27,7 @@ mod status;
 mod summary;
 mod sync;
 mod words;
+mod workshop;
 
 use std::process::ExitCode;
 
@@ -70,7 +73,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         // A service is large, and begun once.
         Command::Run(args) => Box::pin(run::run(global, args)).await,
         Command::Sync(args) => sync::run(global, args).await,
-        Command::Status => status::run(global).await,
+        Command::Status(args) => status::run(global, args).await,
         Command::Runs { command: RunsCommand::List { limit } } => runs::list(global, *limit).await,
         Command::Runs { command: RunsCommand::Show { id } } => runs::show(global, *id).await,
         Command::Runs { command: RunsCommand::Cancel { id } } => runs::cancel(global, *id).await,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::out;
 use super::words::{count, span, time_of_day};
@@ -26,8 +26,25 @@ pub(super) struct Pace {
     pub(super) window: Duration,
 }
 
-/// Shows the progress of sending `total` rows for as long as `work` goes on.
+/// Where progress is shown: a bar or a line for each account that is worked on.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    bars: MultiProgress,
+    /// Whether each has to say whose it is.
+    is_shared: bool,
+}
+
+impl Screen {
+    /// For so many accounts.
+    pub(super) fn of(accounts: usize) -> Self {
+        Self { is_shared: accounts > 1, ..Self::default() }
+    }
+}
+
+/// Shows the progress of sending `total` rows of an account for as long as `work` goes on.
 pub(super) async fn show<T>(
+    screen: &Screen,
+    account: &str,
     progress: Arc<Progress>,
     total: u64,
     pace: Pace,
@@ -37,7 +54,8 @@ pub(super) async fn show<T>(
     let start = clock.now();
     let settled_before = progress.settled.load(Ordering::Relaxed);
     let requests_before = progress.requests.load(Ordering::Relaxed);
-    let bar = std::io::stderr().is_terminal().then(|| bar(total));
+    let bar = std::io::stderr().is_terminal().then(|| screen.bars.add(bar(total)));
+    let whose = if screen.is_shared { format!("{account}: ") } else { String::new() };
     let mut last_line = start;
     let mut work = std::pin::pin!(work);
     loop {
@@ -57,11 +75,11 @@ pub(super) async fn show<T>(
         match &bar {
             Some(bar) => {
                 bar.set_position(rows);
-                bar.set_message(line);
+                bar.set_message(format!("{whose}{line}"));
             }
             None if now.since(last_line) >= PLAIN_LINE => {
                 last_line = now;
-                out::talk(&format!("{rows} of {total} rows, {line}"));
+                out::talk(&format!("{whose}{rows} of {total} rows, {line}"));
             }
             None => {}
         }

@@ -53,8 +53,10 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
             }
         })
     };
+    let account = run.account.clone();
     let (format, options) = (args.format, ReadOptions { kind: run.kind, ..read_options(&config) });
-    let written = tokio::task::spawn_blocking(move || write(format, source, &options, rows)).await?;
+    let written =
+        tokio::task::spawn_blocking(move || write(format, source, &options, &account, rows)).await?;
     sender.await??;
     store.close().await;
     written?;
@@ -114,6 +116,7 @@ fn write(
     format: RejectsFormat,
     source: Option<PathBuf>,
     options: &ReadOptions,
+    account: &str,
     mut rows: mpsc::Receiver<BadRow>,
 ) -> anyhow::Result<()> {
     let mut rows = std::iter::from_fn(|| rows.blocking_recv()).peekable();
@@ -127,7 +130,7 @@ fn write(
             for row in rows {
                 let line = json!({
                     "line": row.line, "id": row.id, "email": row.email, "name": row.name, "tags": row.tags,
-                    "state": row.state, "code": row.code, "reason": row.reason,
+                    "state": row.state, "code": row.code, "reason": row.reason, "account": account,
                 });
                 writeln!(stdout, "{line}")?;
             }

@@ -53,7 +53,7 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
     }
     if args.code.is_none() {
         // Runs that stopped for a reason of their own go on.
-        let stopped = store.stopped_runs().await?;
+        let stopped = store.stopped_runs(None).await?;
         for id in stopped.into_iter().filter(|id| args.run.is_none_or(|run| run == *id)) {
             waiting += store.rows_to_send(id).await?;
             runs.push(id);

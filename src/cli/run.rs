@@ -1,26 +1,31 @@
 //! `lumasync run`: the service.
 
 use super::args::{Global, RunArgs};
-use super::context::{Task, Workshop};
 use super::exit::Exit;
 use super::out;
 use super::signals::Signals;
+use super::workshop::{Task, Workshop};
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
-    let workshop = Workshop::open(global, &args.sandbox, Task::Service).await?;
+    let opened = Box::pin(Workshop::open(global, &args.sandbox, Task::Service, None)).await?;
+    let Some(workshop) = opened else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
-    let folder = workshop.engine.folder_settings();
+    let folder = workshop.config.folder.path.as_ref();
     let folder = folder.map_or_else(
         || "no drop folder is configured: `lumasync init`".to_owned(),
-        |folder| format!("drop folder `{}`", folder.root.display()),
+        |folder| format!("drop folder `{}`", folder.display()),
     );
+    if !workshop.config.further.is_empty() {
+        let names: Vec<String> = workshop.config.accounts().map(|account| account.name.to_string()).collect();
+        out::talk(&format!("accounts: {}", names.join(", ")));
+    }
     let database = &workshop.config.database;
     out::talk(&format!("running on `{database}`, {folder}; Ctrl-C or SIGTERM stops it"));
     if let Some(sandbox) = &workshop.sandbox {
         out::talk(&format!("the built-in Luma listens on {}", sandbox.url()));
     }
-    let served = Box::pin(workshop.engine.serve(&stop)).await;
+    let served = Box::pin(workshop.fleet.serve(&stop)).await;
     let closed = workshop.close().await;
     served?;
     closed?;

@@ -26,16 +26,17 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
     store.close().await;
     let text = || {
         let mut text = format!(
-            "{:>6}  {:<10}  {:<23}  {:>9}  {:>9}  {:>6}  label\n",
-            "run", "status", "began", "read", "accepted", "bad"
+            "{:>6}  {:<10}  {:<10}  {:<23}  {:>9}  {:>9}  {:>6}  label\n",
+            "run", "status", "account", "began", "read", "accepted", "bad"
         );
         for (run, counts) in &summaries {
             let began = moment(run.created_at);
             let (status, bad) = (run.status.as_str(), counts.bad());
             let _ = writeln!(
                 text,
-                "{:>6}  {status:<10}  {began:<23}  {:>9}  {:>9}  {bad:>6}  {}",
+                "{:>6}  {status:<10}  {:<10}  {began:<23}  {:>9}  {:>9}  {bad:>6}  {}",
                 run.id,
+                run.account,
                 counts.read,
                 counts.delivered + counts.created,
                 run.label
@@ -49,6 +50,7 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
             .map(|(run, counts)| {
                 json!({
                     "run": run.id,
+                    "account": run.account,
                     "label": run.label,
                     "source": run.source.as_str(),
                     "status": run.status.as_str(),

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::out;
 use super::signals::Signals;
 use crate::clock::Clock;
-use crate::sandbox::{Limit, Malformed, Options, Sandbox};
+use crate::sandbox::{FurtherKey, Limit, Malformed, Options, Sandbox};
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SandboxArgs) -> anyhow::Result<Exit> {
@@ -25,10 +25,13 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs) -> anyhow::Result<E
                 "a local Luma listens on {url}\n  to use it:  LUMASYNC__LUMA__DIALECT=beta-2021 \
                  LUMASYNC__LUMA__BASE_URL={url} LUMASYNC__LUMA__API_KEY=env:LUMA_API_KEY LUMA_API_KEY={key}\n  \
                  what it holds:  {url}/sandbox/state",
-                key = args.key,
+                key = args.keys.first().map_or("", String::as_str),
             )
         },
-        || json!({ "url": url, "key": args.key, "state": format!("{url}/sandbox/state") }),
+        || {
+            let state = format!("{url}/sandbox/state");
+            json!({ "url": url, "key": args.keys.first(), "keys": args.keys, "state": state })
+        },
     )?;
     stop.requested().await;
     sandbox.stop().await;
@@ -37,10 +40,13 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs) -> anyhow::Result<E
 
 fn options(args: &SandboxArgs) -> anyhow::Result<Options> {
     let limit = Limit { requests: args.requests, window: args.window, block: args.block };
+    let limit = (!args.no_limit).then_some(limit);
+    let mut keys = args.keys.iter();
     Ok(Options {
         listen: args.listen,
-        key: args.key.clone(),
-        limit: (!args.no_limit).then_some(limit),
+        key: keys.next().cloned().unwrap_or_default(),
+        limit,
+        further: keys.map(|key| FurtherKey { key: key.clone(), limit }).collect(),
         faults: args.fault.join(",").parse().context("cannot read `--fault`")?,
         known_tags: args.tags.clone(),
         malformed: match args.malformed {

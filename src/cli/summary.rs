@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::context::REHEARSAL;
 use super::exit::Exit;
 use super::words::{count, moment};
+use super::workshop::REHEARSAL;
 use crate::clock::Time;
+use crate::domain::account::MAIN;
 use crate::domain::state::{Kind, RunStatus};
 use crate::engine::first_duplicates;
 use crate::store::{CauseGroup, EventFilter, EventRow, ReasonGroup, Run, RunReport, RunSource, Store};
@@ -78,6 +79,9 @@ impl Summary {
             let _ = writeln!(text, "nothing was sent now; this is what run {} did:", run.id);
         }
         let _ = write!(text, "run {}  {}  {}", run.id, run.label, run.status);
+        if run.account != MAIN {
+            let _ = write!(text, "\n  account {}", run.account);
+        }
         for said in [&run.reason, &self.blocked].into_iter().flatten() {
             let _ = write!(text, "\n  {said}");
         }
@@ -126,7 +130,7 @@ impl Summary {
     }
 
     fn hints(&self, command: &str) -> Vec<String> {
-        let RunReport { run: Run { id, status, kind, .. }, counts, .. } = &self.report;
+        let RunReport { run: Run { id, status, kind, account, .. }, counts, .. } = &self.report;
         let mut hints = Vec::new();
         if counts.unknown > 0 {
             let events = count(counts.unknown, "event");
@@ -135,8 +139,9 @@ impl Summary {
         if counts.bad() > 0 {
             let sandbox = if self.is_rehearsal { " --sandbox" } else { "" };
             let kind = if *kind == Kind::Events { " --kind events" } else { "" };
+            let account = if account == MAIN { String::new() } else { format!(" --account {account}") };
             hints.push(format!(
-                "`{command} rejects {id} > fix.csv`, mend it, then `{command} sync{sandbox}{kind} fix.csv`"
+                "`{command} rejects {id} > fix.csv`, mend it, then `{command} sync{sandbox}{account}{kind} fix.csv`"
             ));
         }
         if counts.failed > 0 {

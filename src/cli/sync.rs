@@ -1,50 +1,38 @@
 //! `lumasync sync`: one pass now, to the end.
 
-use std::path::Path;
-use std::time::Duration;
-
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::args::{Global, KindChoice, SyncArgs};
-use super::context::{Task, Workshop, resolve_tags};
+use super::context::resolve_tags;
 use super::exit::Exit;
-use super::explain::explain_std;
+use super::explain::{explain, explain_std};
+use super::intake::{Pass, open_folder, take_everything, take_files};
 use super::out;
-use super::progress::{Pace, show};
+use super::progress::{Pace, Screen, show};
 use super::signals::Signals;
 use super::summary::Summary;
-use super::words::{count, moment};
-use crate::domain::state::Kind;
+use super::words::count;
+use super::workshop::{Desk, Task, Workshop};
 use crate::domain::tag::TagSet;
-use crate::engine::{DrainEnd, DropFolder, EngineError, MAIN_ACCOUNT, Stop, Taken, Taking, printable};
-use crate::store::{FileState, RunSource, Scope, StoreError};
-
-/// How long another process that takes in the same file is left alone.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// What a pass has come to so far.
-#[derive(Debug, Default)]
-struct Pass {
-    /// The runs that belong to it.
-    runs: Vec<i64>,
-    /// Those of them that had ended before it.
-    earlier: Vec<i64>,
-    /// The worst that happened to an input.
-    exit: Option<Exit>,
-}
+use crate::engine::{DrainEnd, EngineError, MAIN_ACCOUNT, Stop};
+use crate::store::Scope;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
     let Some(tags) = resolve_tags(global, args)? else { return Ok(Exit::Usage) };
     let task = if args.files.is_empty() { Task::Everything } else { Task::Files };
-    let workshop = Workshop::open(global, &args.sandbox, task).await?;
+    // Files are for one account, whatever the others wait for.
+    let account = args.account.as_deref().or((task == Task::Files).then_some(MAIN_ACCOUNT));
+    let opened = Box::pin(Workshop::open(global, &args.sandbox, task, account)).await?;
+    let Some(workshop) = opened else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let result = pass(global, args, &tags, &workshop, &stop).await;
     name_what_stays(&workshop);
     let closed = workshop.close().await;
     let exit = match (result, signals.exit()) {
         (Err(error), Some(signal)) if matches!(error.downcast_ref(), Some(EngineError::Stopped)) => {
-            out::talk(&super::explain::explain(&error));
+            out::talk(&explain(&error));
             signal
         }
         (result, signal) => {
@@ -56,6 +44,7 @@ pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit
     Ok(exit)
 }
 
+/// Every account at once: what one of them waits for, or is refused, holds up no other.
 async fn pass(
     global: &Global,
     args: &SyncArgs,
@@ -63,273 +52,116 @@ async fn pass(
     workshop: &Workshop,
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
-    let alive = workshop.engine.spawn_keep_alive(stop);
-    if workshop.is_new_origin {
+    let alive = workshop.fleet.spawn_keep_alive(stop);
+    let desks = workshop.desks();
+    let screen = Screen::of(desks.len());
+    let passes = desks.iter().map(|desk| Box::pin(pass_of(args, tags, desk, &screen, stop)));
+    let passes = join_all(passes).await;
+    alive.abort();
+    let mut whole = Pass::default();
+    for (desk, pass) in desks.iter().zip(passes) {
+        match pass {
+            Ok(pass) => whole.add(pass),
+            Err(error) if desks.len() == 1 || matches!(error, EngineError::Stopped) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                whole.exit = whole.exit.max(Some(Exit::of_engine(&error)));
+                let error = anyhow::Error::new(error).context(format!("account `{}`", desk.account.name));
+                out::talk(&explain(&error));
+            }
+        }
+    }
+    report(global, &desks, &whole).await
+}
+
+/// One account, to its end.
+async fn pass_of(
+    args: &SyncArgs,
+    tags: &TagSet,
+    desk: &Desk<'_>,
+    screen: &Screen,
+    stop: &Stop,
+) -> Result<Pass, EngineError> {
+    if desk.is_new_origin {
         // What the ledger calls delivered may be somebody else's: asked before it is believed.
-        workshop.engine.check_identity(stop).await?;
+        desk.engine.check_identity(stop).await?;
     }
     let taken = if args.files.is_empty() {
-        take_everything(workshop, stop).await
+        take_everything(desk, stop).await
     } else {
-        take_files(args, tags, workshop, stop).await
+        take_files(args, tags, desk, stop).await
     };
     let sent = match taken {
-        Ok(pass) => send(args, pass, workshop, stop).await,
+        Ok(pass) => send(args, pass, desk, screen, stop).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &sent {
-        workshop.engine.stand_still(error).await;
+        desk.engine.stand_still(error).await;
     }
-    alive.abort();
-    let pass = sent?;
-    report(global, workshop, &pass).await
-}
-
-async fn take_files(
-    args: &SyncArgs,
-    tags: &TagSet,
-    workshop: &Workshop,
-    stop: &Stop,
-) -> Result<Pass, EngineError> {
-    let mut pass = Pass::default();
-    for path in &args.files {
-        // It is read more than once: what a pipe holds is gone after the first time.
-        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-            let path = printable(&path.to_string_lossy());
-            out::talk(&format!("error: `{path}` is no regular file\nhint: write it to a file and sync that"));
-            pass.exit = pass.exit.max(Some(Exit::Failed));
-            continue;
-        }
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-        let taking = Taking {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            path,
-            source: RunSource::File,
-            extra_tags: tags.clone(),
-            again: args.again,
-        };
-        let kind = match args.kind {
-            KindChoice::Members => Kind::Members,
-            KindChoice::Events => Kind::Events,
-        };
-        match take_in(kind, &taking, workshop, stop).await {
-            Ok(Taken::Now(file)) => {
-                if let Some(shape) = &file.shape {
-                    out::talk(&format!("`{}` read as {shape}", printable(&file.name)));
-                }
-                pass.runs.push(file.run_id);
-            }
-            Ok(Taken::Before(file)) => {
-                let goes_on = taken_before(&taking.path, kind, file.run_id, workshop).await?;
-                if !pass.runs.contains(&file.run_id) {
-                    pass.runs.push(file.run_id);
-                    pass.earlier.extend((!goes_on).then_some(file.run_id));
-                }
-            }
-            Err(EngineError::Stopped) => return Err(EngineError::Stopped),
-            Err(error) => {
-                let exit = Exit::of_engine(&error);
-                out::talk(&explain_std(error));
-                pass.exit = pass.exit.max(Some(exit));
-            }
-        }
-    }
-    Ok(pass)
-}
-
-/// Takes in a file. Where another process takes in the same one, both go on from where the other is; each
-/// part is written once.
-async fn take_in(
-    kind: Kind,
-    taking: &Taking,
-    workshop: &Workshop,
-    stop: &Stop,
-) -> Result<Taken, EngineError> {
-    loop {
-        match workshop.engine.take_in(kind, taking, stop).await {
-            Err(EngineError::Store(StoreError::Lost { .. })) if !stop.is_requested() && !taking.again => {
-                workshop.clock.sleep(LOOK_AGAIN).await;
-            }
-            taken => return taken,
-        }
-    }
-}
-
-/// The same bytes again: work that was left goes on, and nothing else is sent. Whether there was any.
-async fn taken_before(
-    path: &Path,
-    kind: Kind,
-    run_id: i64,
-    workshop: &Workshop,
-) -> Result<bool, EngineError> {
-    let Some(run) = workshop.store.run(run_id).await? else { return Ok(false) };
-    let goes_on = workshop.store.has_work(run_id).await?;
-    if goes_on {
-        workshop.engine.resume_run(run_id).await?;
-        out::talk(&format!("`{}` was taken in by run {run_id}, which is not done: going on", path.display()));
-    } else {
-        let again = match kind {
-            Kind::Members => "takes them in once more; what is delivered already is not sent twice",
-            Kind::Events => "makes each of these events once more, beside those that exist",
-        };
-        out::talk(&format!(
-            "`{}` was taken in by run {run_id} at {}: the same bytes again send nothing\nhint: `--again` {again}",
-            path.display(),
-            moment(run.created_at)
-        ));
-    }
-    Ok(goes_on)
-}
-
-/// No names: the folder, the queue, and whatever earlier runs have left.
-async fn take_everything(workshop: &Workshop, stop: &Stop) -> Result<Pass, EngineError> {
-    let mut pass = Pass::default();
-    workshop.engine.end_doubts().await?;
-    for run in workshop.store.stopped_runs().await? {
-        let program = &workshop.program;
-        out::talk(&format!(
-            "run {run} stopped with rows still waiting: `{program} runs show {run}` says why; \
-             `{program} retry --run {run}` lets it go on, `{program} runs cancel {run}` gives it up"
-        ));
-        pass.exit = Some(Exit::Failed);
-    }
-    for run in workshop.store.open_runs().await? {
-        let is_taken =
-            workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
-        if is_taken {
-            pass.runs.push(run.id);
-        }
-    }
-    if let Some(mut folder) = open_folder(workshop)? {
-        let patience = workshop.clock.now().plus(workshop.config.folder.settle * 3 + Duration::from_secs(1));
-        loop {
-            let (runs, waiting) = workshop.engine.folder_pass(&mut folder, stop).await?;
-            pass.runs.extend(runs);
-            if waiting == 0 {
-                break;
-            }
-            if workshop.clock.now() > patience {
-                out::talk(&format!(
-                    "in the drop folder {} may still grow, left for the next time",
-                    count(waiting as u64, "file")
-                ));
-                break;
-            }
-            if stop.is_requested() {
-                return Err(EngineError::Stopped);
-            }
-            workshop.clock.sleep(workshop.config.folder.poll.min(Duration::from_millis(500))).await;
-        }
-        if folder.failed() > 0 {
-            out::talk(&format!(
-                "{} of the drop folder cannot be taken in; `{} status` says why",
-                count(folder.failed(), "file"),
-                workshop.program
-            ));
-            pass.exit = Some(Exit::Failed);
-        }
-    }
-    loop {
-        match workshop.engine.take_event_queue().await {
-            Ok(0) => break,
-            // As below.
-            Ok(_) | Err(EngineError::Store(StoreError::Lost { .. })) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    loop {
-        match workshop.engine.take_queue(Duration::ZERO).await {
-            Ok(0) => break,
-            // There may be more; also where another process was first.
-            Ok(_) | Err(EngineError::Store(StoreError::Lost { .. })) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    for run in workshop.store.open_runs().await? {
-        if run.source == RunSource::Queue && !pass.runs.contains(&run.id) {
-            pass.runs.push(run.id);
-        }
-    }
-    pass.runs.sort_unstable();
-    pass.runs.dedup();
-    Ok(pass)
-}
-
-fn open_folder(workshop: &Workshop) -> Result<Option<DropFolder>, EngineError> {
-    let Some(settings) = workshop.engine.folder_settings() else { return Ok(None) };
-    let folder = DropFolder::open(settings)?;
-    if folder.is_none() {
-        out::talk(&format!(
-            "`{}` is watched by another process, which takes in its files",
-            settings.root.display()
-        ));
-    }
-    Ok(folder)
+    sent
 }
 
 async fn send(
     args: &SyncArgs,
     mut pass: Pass,
-    workshop: &Workshop,
+    desk: &Desk<'_>,
+    screen: &Screen,
     stop: &Stop,
 ) -> Result<Pass, EngineError> {
     let mut rows = 0;
     for run in &pass.runs {
-        rows += workshop.store.rows_to_send(*run).await?;
+        rows += desk.workshop.store.rows_to_send(*run).await?;
     }
     if rows > 0 {
-        workshop.engine.check_identity(stop).await?;
-        let rate = workshop.config.luma.rate_limit;
+        desk.engine.check_identity(stop).await?;
+        let rate = desk.account.luma.rate_limit;
         let pace = Pace {
-            rows_per_request: workshop.config.batch.max_rows,
+            rows_per_request: desk.workshop.config.batch.max_rows,
             requests: rate.requests - rate.reserve,
             window: rate.window,
         };
-        let progress = workshop.engine.progress();
-        let draining = Box::pin(drain(args, &pass.runs, workshop, stop));
-        let drained = show(progress, rows, pace, &workshop.clock, draining).await;
+        let progress = desk.engine.progress();
+        let drain = Box::pin(drain(args, &pass.runs, desk, stop));
+        let drained =
+            show(screen, desk.engine.account(), progress, rows, pace, &desk.workshop.clock, drain).await;
         match drained {
             Ok(DrainEnd::Done) => {}
             Ok(DrainEnd::Stopped) => return Err(EngineError::Stopped),
             // What was done until then is told all the same.
             Err(error @ EngineError::Halted { .. }) => {
-                workshop.engine.stand_still(&error).await;
+                desk.engine.stand_still(&error).await;
                 pass.exit = pass.exit.max(Some(Exit::of_engine(&error)));
                 out::talk(&explain_std(error));
             }
             Err(error) => return Err(error),
         }
     }
-    workshop.engine.drop_canceled().await?;
+    desk.engine.drop_canceled().await?;
     for run in &pass.runs {
-        workshop.engine.finish_run(*run).await?;
+        desk.engine.finish_run(*run).await?;
     }
     if args.files.is_empty()
-        && let Some(mut folder) = open_folder(workshop)?
+        && let Some(mut folder) = open_folder(desk)?
     {
-        workshop.engine.folder_pass(&mut folder, stop).await?;
+        desk.engine.folder_pass(&mut folder, stop).await?;
     }
     Ok(pass)
 }
 
-async fn drain(
-    args: &SyncArgs,
-    runs: &[i64],
-    workshop: &Workshop,
-    stop: &Stop,
-) -> Result<DrainEnd, EngineError> {
+async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> Result<DrainEnd, EngineError> {
     if args.files.is_empty() {
         // Neither is cut off where the other ends: what has left is settled by who sent it.
         let (events, members) = tokio::join!(
-            workshop.engine.drain_events(Scope::All, false, stop),
-            workshop.engine.drain(Scope::All, false, stop)
+            desk.engine.drain_events(Scope::All, false, stop),
+            desk.engine.drain(Scope::All, false, stop)
         );
         return Ok(if events? == DrainEnd::Stopped { DrainEnd::Stopped } else { members? });
     }
     for run in runs {
         let end = match args.kind {
-            KindChoice::Members => workshop.engine.drain(Scope::Run(*run), false, stop).await?,
-            KindChoice::Events => workshop.engine.drain_events(Scope::Run(*run), false, stop).await?,
+            KindChoice::Members => desk.engine.drain(Scope::Run(*run), false, stop).await?,
+            KindChoice::Events => desk.engine.drain_events(Scope::Run(*run), false, stop).await?,
         };
         if end == DrainEnd::Stopped {
             return Ok(DrainEnd::Stopped);
@@ -338,7 +170,8 @@ async fn drain(
     Ok(DrainEnd::Done)
 }
 
-async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Result<Exit> {
+async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Result<Exit> {
+    let Some(Desk { workshop, .. }) = desks.first() else { return Ok(Exit::Ok) };
     let mut summaries = Vec::new();
     for run in &pass.runs {
         let is_earlier = pass.earlier.contains(run);
@@ -347,8 +180,12 @@ async fn report(global: &Global, workshop: &Workshop, pass: &Pass) -> anyhow::Re
     }
     let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
     // Whatever a pass is about, events that earlier ones have left in doubt are not forgotten.
-    let is_in_doubt = workshop.store.event_depth(MAIN_ACCOUNT).await?.unknown > 0;
-    let worst = if is_in_doubt { worst.max(Exit::Unknown) } else { worst };
+    let mut worst = worst;
+    for desk in desks {
+        if workshop.store.event_depth(desk.engine.account()).await?.unknown > 0 {
+            worst = worst.max(Exit::Unknown);
+        }
+    }
     out::result(
         global.output,
         || match summaries.as_slice() {

@@ -150,27 +150,42 @@ fn environment(sources: &Sources, below: &Tree, problems: &mut Vec<Problem>) -> 
     })))
 }
 
+/// The path of a table of tags, and the name in it that a key is about: there everything is one name.
+fn tag_name(key: &str) -> Option<(&str, &str)> {
+    if let Some(name) = key.strip_prefix("tags.") {
+        return Some(("tags", name));
+    }
+    let (account, rest) = key.strip_prefix("accounts.")?.split_once('.')?;
+    let name = rest.strip_prefix("tags.")?;
+    Some((&key[.."accounts.".len() + account.len() + ".tags".len()], name))
+}
+
 /// A tag keeps the spelling that the file has for it; variables have no case of their own.
 fn spelled(key: &str, below: &Tree) -> String {
-    let known = |name: &str| match below.get("tags").map(|tags| &tags.kind) {
-        Some(ValueKind::Table(tags)) => {
-            tags.keys().find(|known| known.to_lowercase() == name.to_lowercase()).cloned()
-        }
+    let Some((path, name)) = tag_name(key) else { return key.to_owned() };
+    let mut parts = path.split('.');
+    let mut table = parts.next().and_then(|part| below.get(part));
+    for part in parts {
+        table = table.and_then(|value| match &value.kind {
+            ValueKind::Table(inside) => inside.get(part),
+            _ => None,
+        });
+    }
+    let known = match table.map(|tags| &tags.kind) {
+        Some(ValueKind::Table(tags)) => tags.keys().find(|known| known.to_lowercase() == name.to_lowercase()),
         _ => None,
     };
-    match key.strip_prefix("tags.").and_then(known) {
-        Some(name) => format!("tags.{name}"),
-        None => key.to_owned(),
-    }
+    known.map_or_else(|| key.to_owned(), |known| format!("{path}.{known}"))
 }
 
 /// `a.b = v` as `{ a = { b = v } }`; later pairs win.
 fn nest(pairs: impl Iterator<Item = (String, Value)>) -> Tree {
     let mut root = Tree::new();
     for (key, value) in pairs {
-        // Below `tags` everything is one name.
-        let parts: Vec<_> =
-            if key.starts_with("tags.") { key.splitn(2, '.').collect() } else { key.split('.').collect() };
+        let parts: Vec<_> = match tag_name(&key) {
+            Some((path, name)) => path.split('.').chain([name]).collect(),
+            None => key.split('.').collect(),
+        };
         insert(&mut root, &parts, value);
     }
     root

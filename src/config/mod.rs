@@ -3,6 +3,7 @@
 //! Every problem is found at once, and says where it stands and what to write instead. Knows how
 //! values are written; what they do is the business of the rooms that take them.
 
+mod accounts;
 mod database;
 mod layers;
 mod nearest;
@@ -19,6 +20,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use accounts::Account;
 pub use problem::{ConfigError, Problem};
 pub use types::{
     Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
@@ -38,13 +40,15 @@ pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
 pub struct Config {
     /// Where rows, runs and outcomes are kept.
     pub database: Database,
-    /// The API and the key to it.
+    /// The API and the key to it: the account `main`.
     pub luma: Luma,
+    /// The accounts beside `main`, by name.
+    pub further: Vec<Account>,
     /// How members are put together into requests.
     pub batch: Batch,
     /// How often and when a failed send is tried again.
     pub retry: Retry,
-    /// The names that files may use for tags.
+    /// The names that files for `main` may use for tags.
     pub tags: TagBook,
     /// The drop folder and how its files are read.
     pub folder: Folder,

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 const ALIKE: f64 = 0.6;
 
 /// Names the nearest known key or section, or else the keys that stand beside it.
-pub(super) fn hint(key: &str, known: &BTreeSet<&'static str>) -> String {
-    let mut names = known.clone();
+pub(super) fn hint(key: &str, known: &BTreeSet<String>) -> String {
+    let mut names: BTreeSet<&str> = known.iter().map(String::as_str).collect();
     names.extend(known.iter().flat_map(|key| key.match_indices('.').map(|(end, _)| &key[..end])));
     let nearest = names
         .iter()
@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn a_slip_a_wrong_section_and_a_stranger_each_get_help() {
-        let known =
-            BTreeSet::from(["luma.api_key", "luma.timeout", "batch.max_rows", "batch.max_bytes", "tags"]);
+        let known = ["luma.api_key", "luma.timeout", "batch.max_rows", "batch.max_bytes", "tags"];
+        let known = known.map(str::to_owned).into();
         for (key, wanted) in [
             ("luma.api_kye", "did you mean `luma.api_key`?"),
             ("lumma", "did you mean `luma`?"),

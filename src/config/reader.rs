@@ -20,7 +20,7 @@ use super::values::{self, Wrong, shown};
 pub(super) struct Reader<'a> {
     merged: &'a Merged,
     env: &'a Env,
-    asked: BTreeSet<&'static str>,
+    asked: BTreeSet<String>,
     problems: Vec<Problem>,
     warnings: Vec<String>,
 }
@@ -32,12 +32,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Text, where the key is there at all.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
         self.read(key, |text| Ok(text.to_owned()))
     }
 
     /// A duration of at least `least`.
-    pub(super) fn duration(&mut self, key: &'static str, least: Duration) -> Duration {
+    pub(super) fn duration(&mut self, key: &str, least: Duration) -> Duration {
         let read = self.read(key, |text| match values::duration(text)? {
             short if short < least => {
                 let least = values::duration_text(least);
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A size of at least `least` bytes.
-    pub(super) fn size(&mut self, key: &'static str, least: u64) -> u64 {
+    pub(super) fn size(&mut self, key: &str, least: u64) -> u64 {
         let read = self.read(key, |text| match values::size(text)? {
             small if small < least => {
                 let least = values::size_text(least);
@@ -67,11 +67,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number in a range.
-    pub(super) fn count<T: TryFrom<u32> + Default>(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<u32>,
-    ) -> T {
+    pub(super) fn count<T: TryFrom<u32> + Default>(&mut self, key: &str, range: RangeInclusive<u32>) -> T {
         let read = self.read(key, |text| {
             let number = text.trim().parse().ok().filter(|number| range.contains(number));
             number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
@@ -83,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words; the first stands in for a wrong one.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, first: (&str, T), others: &[(&str, T)]) -> T {
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, first: (&str, T), others: &[(&str, T)]) -> T {
         let all = || std::iter::once(&first).chain(others);
         let read = self.read(key, |text| {
             let found = all().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
@@ -96,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The secret at the place that the value names.
-    pub(super) fn secret(&mut self, key: &'static str) -> SecretString {
+    pub(super) fn secret(&mut self, key: &str) -> SecretString {
         let folder = self.merged.file.as_ref().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
         let env = self.env;
         match self.read(key, |text| Place::parse(text)?.fetch(env, folder)) {
@@ -109,13 +105,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Looks only whether the value names a place, for a secret that is not going to be used.
-    pub(super) fn secret_place(&mut self, key: &'static str) {
+    pub(super) fn secret_place(&mut self, key: &str) {
         self.read(key, |text| Place::parse(text).map(|_| ()));
     }
 
     /// The names and texts of a free table, in order of the names.
-    pub(super) fn table(&mut self, key: &'static str) -> Vec<(String, String)> {
-        self.asked.insert(key);
+    pub(super) fn table(&mut self, key: &str) -> Vec<(String, String)> {
+        self.asked.insert(key.to_owned());
         let Some(value) = self.find(key) else { return Vec::new() };
         let ValueKind::Table(table) = &value.kind else {
             self.not_a_section(key);
@@ -133,8 +129,33 @@ impl<'a> Reader<'a> {
         pairs
     }
 
+    /// The names of the sections below a section that anybody may name, in order.
+    pub(super) fn sections(&mut self, key: &str) -> Vec<String> {
+        self.asked.insert(key.to_owned());
+        let Some(value) = self.find(key) else { return Vec::new() };
+        let ValueKind::Table(table) = &value.kind else {
+            self.not_a_section(key);
+            return Vec::new();
+        };
+        let mut names: Vec<String> = table.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The key of this name in a section, or where it is left out there, in the one that stands in.
+    pub(super) fn key_or(&mut self, section: &str, instead: &str, name: &str) -> String {
+        let own = format!("{section}.{name}");
+        self.asked.insert(own.clone());
+        if self.find(&own).is_some() { own } else { format!("{instead}.{name}") }
+    }
+
+    /// Keeps what works but should not stay as it is.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     /// Complains where a key without a default is left out.
-    pub(super) fn require(&mut self, key: &'static str, hint: &str) {
+    pub(super) fn require(&mut self, key: &str, hint: &str) {
         if self.find(key).is_none() && !self.has_problem_above(key) {
             let start =
                 if self.merged.file.is_none() { "; `lumasync init` writes a file to start from" } else { "" };
@@ -149,12 +170,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads text with a rule of the caller's.
-    pub(super) fn read<T>(
-        &mut self,
-        key: &'static str,
-        rule: impl FnOnce(&str) -> Result<T, Wrong>,
-    ) -> Option<T> {
-        self.asked.insert(key);
+    pub(super) fn read<T>(&mut self, key: &str, rule: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        self.asked.insert(key.to_owned());
         let value = self.find(key)?;
         let Some(text) = single(value) else {
             self.not_single(key);
@@ -167,13 +184,17 @@ impl<'a> Reader<'a> {
     pub(super) fn wrong(&mut self, key: &str, Wrong { message, hint }: Wrong) {
         let value = look_up(&self.merged.tree, key);
         let place = place(self.merged, key, value);
-        self.problems.push(Problem { key: key.into(), message, hint, place });
+        let problem = Problem { key: key.into(), message, hint, place };
+        // What several accounts take from one place is read, and wrong, as often.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// The keys read so far.
     #[cfg(test)]
     pub(super) fn asked(&self) -> impl Iterator<Item = &str> {
-        self.asked.iter().copied()
+        self.asked.iter().map(String::as_str)
     }
 
     /// Ends the reading: what nobody has asked for is unknown.
@@ -194,19 +215,16 @@ impl<'a> Reader<'a> {
         for (name, child) in table {
             let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
             let inside = format!("{key}.");
-            if self.asked.contains(key.as_str()) {
-                continue;
-            }
             if self.asked.iter().any(|asked| asked.starts_with(&inside)) {
                 self.collect_unknown(child, &key, unknown);
-            } else {
+            } else if !self.asked.contains(key.as_str()) {
                 unknown.push(key);
             }
         }
     }
 
     /// The value, unless something that is no section stands above it; that is said once.
-    fn find(&mut self, key: &'static str) -> Option<&'a Value> {
+    fn find(&mut self, key: &str) -> Option<&'a Value> {
         let merged = self.merged;
         for (end, _) in key.match_indices('.') {
             match look_up(&merged.tree, &key[..end]).map(|section| &section.kind) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::accounts::accounts;
 use super::database::database;
 use super::reader::Reader;
 use super::types::{
@@ -21,11 +22,21 @@ use crate::domain::tag::{TagBook, TagId};
 const POLL: Duration = Duration::from_millis(10);
 const MILLI: Duration = Duration::from_millis(1);
 const KIB: u64 = 1 << 10;
+/// The section of the account `main`, from which others take what they leave out.
+pub(super) const LUMA: &str = "luma";
 
 /// Reads every section. Nothing comes back only where a problem is kept in the reader.
 pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Config> {
     let database = database(reader);
-    let luma = luma(reader, luma_required);
+    if luma_required {
+        reader.require("luma.dialect", "write `dialect = \"beta-2021\"` below `[luma]`");
+        reader.require(
+            "luma.api_key",
+            "write `api_key = \"env:LUMA_API_KEY\"` below `[luma]` and set that variable",
+        );
+    }
+    let luma = luma(reader, LUMA, luma_required);
+    let further = accounts(reader, luma.as_ref(), luma_required);
     let batch = Batch {
         max_rows: reader.count("batch.max_rows", 1..=100_000),
         max_bytes: reader.size("batch.max_bytes", KIB),
@@ -34,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
     Some(Config {
         batch,
         retry: retry(reader),
-        tags: tags(reader),
+        tags: tags(reader, "tags"),
         folder: folder(reader),
         queue: Queue {
             poll: reader.duration("queue.poll", POLL),
@@ -47,39 +58,40 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         origin: Origin::Defaults,
         database: database?,
         luma: luma?,
+        further,
     })
 }
 
-fn luma(reader: &mut Reader<'_>, required: bool) -> Option<Luma> {
-    if required {
-        reader.require("luma.dialect", "write `dialect = \"beta-2021\"` below `[luma]`");
-        reader.require(
-            "luma.api_key",
-            "write `api_key = \"env:LUMA_API_KEY\"` below `[luma]` and set that variable",
-        );
-    }
-    let dialect = reader.read("luma.dialect", dialect).unwrap_or(Dialect::Beta2021);
-    let base_url = reader.text("luma.base_url").unwrap_or_else(|| dialect.base_url().to_owned());
+/// The keys of one account: `[luma]`, or a section that leaves out what is the same there.
+pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Option<Luma> {
+    let mut key = |name: &str| reader.key_or(section, LUMA, name);
+    let [dialect_key, url_key] = ["dialect", "base_url"].map(&mut key);
+    let [timeout, connect_timeout, max_in_flight] =
+        ["timeout", "connect_timeout", "max_in_flight"].map(&mut key);
+    let dialect = reader.read(&dialect_key, dialect).unwrap_or(Dialect::Beta2021);
+    let base_url = reader.text(&url_key).unwrap_or_else(|| dialect.base_url().to_owned());
     let base_url = match base_url_of(&base_url) {
         Ok(url) => Some(url),
         Err(wrong) => {
-            reader.wrong("luma.base_url", wrong);
+            reader.wrong(&url_key, wrong);
             None
         }
     };
+    // Nobody else's: one key for two accounts would count as two quotas.
+    let api_key = format!("{section}.api_key");
     let api_key = if required {
-        reader.secret("luma.api_key")
+        reader.secret(&api_key)
     } else {
-        reader.secret_place("luma.api_key");
+        reader.secret_place(&api_key);
         SecretString::from("unused")
     };
     Some(Luma {
         dialect,
         api_key,
-        timeout: reader.duration("luma.timeout", MILLI),
-        connect_timeout: reader.duration("luma.connect_timeout", MILLI),
-        max_in_flight: reader.count("luma.max_in_flight", 1..=64),
-        rate_limit: rate_limit(reader),
+        timeout: reader.duration(&timeout, MILLI),
+        connect_timeout: reader.duration(&connect_timeout, MILLI),
+        max_in_flight: reader.count(&max_in_flight, 1..=64),
+        rate_limit: rate_limit(reader, section),
         base_url: base_url?,
     })
 }
@@ -118,20 +130,24 @@ fn base_url_of(text: &str) -> Result<Url, Wrong> {
     Ok(url)
 }
 
-fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
+fn rate_limit(reader: &mut Reader<'_>, section: &str) -> RateLimit {
+    let names = ["requests", "window", "reserve", "per_second"];
+    let [requests, window, reserve, per_second] =
+        names.map(|name| reader.key_or(section, LUMA, &format!("rate_limit.{name}")));
     let limit = RateLimit {
-        requests: reader.count("luma.rate_limit.requests", 1..=1_000_000),
-        window: reader.duration("luma.rate_limit.window", MILLI),
-        reserve: reader.count("luma.rate_limit.reserve", 0..=1_000_000),
-        per_second: reader.count("luma.rate_limit.per_second", 1..=10_000),
+        requests: reader.count(&requests, 1..=1_000_000),
+        window: reader.duration(&window, MILLI),
+        reserve: reader.count(&reserve, 0..=1_000_000),
+        per_second: reader.count(&per_second, 1..=10_000),
     };
-    if reader.are_sound(&["luma.rate_limit.requests", "luma.rate_limit.reserve"])
-        && limit.reserve >= limit.requests
-    {
+    if reader.are_sound(&[&requests, &reserve]) && limit.reserve >= limit.requests {
         let message =
             format!("is `{}`, which leaves nothing of `requests` (`{}`)", limit.reserve, limit.requests);
         let hint = format!("write {} or less", limit.requests.saturating_sub(1));
-        reader.wrong("luma.rate_limit.reserve", Wrong::new(message, hint));
+        // Of an account's own where either is: the other is right for `[luma]`.
+        let key =
+            if requests.starts_with(section) { format!("{section}.rate_limit.reserve") } else { reserve };
+        reader.wrong(&key, Wrong::new(message, hint));
     }
     limit
 }
@@ -151,12 +167,13 @@ fn retry(reader: &mut Reader<'_>) -> Retry {
     retry
 }
 
-fn tags(reader: &mut Reader<'_>) -> TagBook {
+/// The names of an account's tags.
+pub(super) fn tags(reader: &mut Reader<'_>, section: &str) -> TagBook {
     let mut book: Vec<(String, TagId)> = Vec::new();
-    for (name, text) in reader.table("tags") {
+    for (name, text) in reader.table(section) {
         match tag(&book, &name, &text) {
             Ok(id) => book.push((name, id)),
-            Err(wrong) => reader.wrong(&format!("tags.{name}"), wrong),
+            Err(wrong) => reader.wrong(&format!("{section}.{name}"), wrong),
         }
     }
     TagBook::new(book)

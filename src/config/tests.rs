@@ -1,5 +1,7 @@
 //! What people write into a configuration, and what they are told about it.
 
+mod accounts;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

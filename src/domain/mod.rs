@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of the database, the network, files or the runtime.
 
+pub mod account;
 pub mod batch;
 pub mod code;
 pub mod email;

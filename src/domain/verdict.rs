@@ -74,12 +74,16 @@ impl Cause {
     #[must_use]
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Key => "check `luma.api_key`: the key is unknown to Luma or was revoked",
+            Self::Key => "check the account's `api_key`: the key is unknown to Luma or was revoked",
             Self::Plan => {
                 "the account or its plan does not allow imports by API: see the account's settings at Luma"
             }
-            Self::Route => "check `luma.base_url` and `luma.dialect`: this server does not know the route",
-            Self::Tags => "check the tag ids in `[tags]` and in the rows: Luma refuses them",
+            Self::Route => {
+                "check the account's `base_url` and `dialect`: this server does not know the route"
+            }
+            Self::Tags => {
+                "check the account's tag ids, in `[tags]` or `[accounts.NAME.tags]`, and those in the rows: Luma refuses them"
+            }
             Self::Unknown => {
                 "see Luma's answer; once the run is retried, rows that are still refused are rejected one by one"
             }

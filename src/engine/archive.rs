@@ -129,6 +129,7 @@ fn receipt(file: &InputFile, report: &RunReport, archive: Option<&Path>) -> serd
     let (run, counts) = (&report.run, &report.counts);
     json!({
         "run": run.id,
+        "account": run.account,
         "file": file.name,
         "sha256": file.sha256,
         "status": run.status.as_str(),

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::error::chain;
 use super::{Engine, EngineError, Progress, Stop};
@@ -185,7 +186,7 @@ impl Drain<'_> {
                 for batch in batches {
                     self.last_claim = self.last_claim.max(batch.claim_id);
                     let (engine, stop) = (self.engine.clone(), self.stop.clone());
-                    self.in_flight.spawn(async move { engine.send(batch, &stop).await });
+                    self.in_flight.spawn(async move { engine.send(batch, &stop).await }.in_current_span());
                 }
             }
             Some(Claim::Wait(until, why)) => {

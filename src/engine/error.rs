@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::domain::account::MAIN;
 use crate::domain::verdict::Cause;
 use crate::ingest::FileError;
 use crate::store::StoreError;
@@ -48,9 +49,15 @@ pub enum EngineError {
     },
     /// Luma refuses the key.
     #[error(
-        "key refused: {0}\nhint: check `luma.api_key`; the rows are kept and go out once the key is right"
+        "key refused: {reason}\nhint: check `{}.api_key`; the rows are kept and go out once the key is right",
+        section(account)
     )]
-    KeyRefused(String),
+    KeyRefused {
+        /// Whose.
+        account: String,
+        /// What Luma said.
+        reason: String,
+    },
     /// The key belongs to somebody else than the ledger.
     #[error(
         "the key belongs to the Luma user `{found}`, and this database is the record of `{known}`\nhint: use the key of that user, or another database for this one (`database.url`)"
@@ -102,7 +109,7 @@ impl EngineError {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Refused { .. }
-            | Self::KeyRefused(_)
+            | Self::KeyRefused { .. }
             | Self::WrongAccount { .. }
             | Self::Mixed { .. }
             | Self::Halted { .. }
@@ -115,7 +122,7 @@ impl EngineError {
     #[must_use]
     pub fn standstill(&self) -> Option<String> {
         let goes_on = match self {
-            Self::KeyRefused(_) | Self::WrongAccount { .. } => "once the key is right",
+            Self::KeyRefused { .. } | Self::WrongAccount { .. } => "once the key is right",
             Self::Halted { .. } => "once that is mended",
             Self::Unreachable(_) => "once it can be reached",
             Self::Store(_)
@@ -136,6 +143,11 @@ impl EngineError {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// Where the key of an account is configured.
+fn section(account: &str) -> String {
+    if account == MAIN { "luma".to_owned() } else { format!("accounts.{account}") }
 }
 
 /// An error with its causes, on one line.

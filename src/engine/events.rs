@@ -8,6 +8,7 @@ mod probe;
 use std::sync::atomic::Ordering;
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::drain::{DrainEnd, LOOK_AGAIN, WRITE_PAUSE};
 use super::error::chain;
@@ -90,7 +91,7 @@ impl Engine {
                     permits = permits.saturating_sub(events.len());
                     for event in events {
                         let (engine, stop) = (self.clone(), stop.clone());
-                        in_flight.spawn(async move { engine.create(event, &stop).await });
+                        in_flight.spawn(async move { engine.create(event, &stop).await }.in_current_span());
                     }
                     continue;
                 }

@@ -147,7 +147,10 @@ impl Engine {
     /// Takes in events of the queue; how many there were.
     pub async fn take_event_queue(&self) -> Result<u64, EngineError> {
         let most = u32::try_from(CHUNK).unwrap_or(u32::MAX).min(self.settings.queue_rows);
-        let rows = self.store.new_events(most).await?;
+        let mut rows = self.store.new_events(&self.settings.account, most).await?;
+        if rows.is_empty() && self.tells_strays() {
+            rows = self.store.stray_events(most).await?;
+        }
         if rows.is_empty() {
             return Ok(0);
         }

@@ -91,9 +91,7 @@ impl Engine {
     pub(super) async fn finish_runs(&self) -> Result<(), EngineError> {
         self.drop_canceled().await?;
         for run in self.store.open_runs().await? {
-            if run.account == self.settings.account {
-                self.finish_run(run.id).await?;
-            }
+            self.finish_run(run.id).await?;
         }
         Ok(())
     }

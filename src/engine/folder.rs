@@ -71,7 +71,7 @@ impl DropFolder {
         }
         // One of them also names what lies beside both.
         let watches = KINDS.map(|kind| match kind {
-            Kind::Members => (kind, Watch::over(&layout)),
+            Kind::Members => (kind, Watch::over(&layout, &settings.accounts)),
             Kind::Events => (kind, Watch::new(layout.event_inbox())),
         });
         Ok(Some(Self {
@@ -116,7 +116,7 @@ impl Engine {
         for kind in KINDS {
             waiting += self.take_kind(folder, kind, &mut runs, stop).await?;
         }
-        for file in self.store.folder_files().await? {
+        for file in self.store.folder_files(&self.settings.account).await? {
             if let Err(error) = self.archive(&file, &folder.layout).await {
                 let error = chain(&error);
                 if folder.is_news(Path::new(&file.path), &error) {
@@ -196,8 +196,13 @@ impl Engine {
 
     /// Files in `processing` whose rows are not all in the queue.
     async fn left_in_processing(&self, dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
-        let known: HashMap<String, FileState> =
-            self.store.folder_files().await?.into_iter().map(|file| (file.path, file.state)).collect();
+        let known: HashMap<String, FileState> = self
+            .store
+            .folder_files(&self.settings.account)
+            .await?
+            .into_iter()
+            .map(|file| (file.path, file.state))
+            .collect();
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -243,6 +248,7 @@ impl Engine {
                 let dir = folder.layout.done(&self.clock.now().day());
                 let note = json!({
                     "file": name,
+                    "account": self.settings.account,
                     "sha256": file.sha256,
                     "status": "already_taken",
                     "reason": format!("the same bytes were taken in by run {}; nothing was sent", file.run_id),
@@ -260,7 +266,8 @@ impl Engine {
                     "a file cannot be taken in: see its receipt in the folder `failed`"
                 );
                 tracing::debug!(%reason, "why a file cannot be taken in");
-                let note = json!({ "file": name, "status": "failed", "reason": reason });
+                let account = &self.settings.account;
+                let note = json!({ "file": name, "account": account, "status": "failed", "reason": reason });
                 put_away(&path, &folder.layout.failed(), &name, note)?;
                 Ok(None)
             }

@@ -38,7 +38,8 @@ impl FolderView {
     pub fn look(settings: &FolderSettings, now: Time) -> Self {
         let layout = Layout::new(&settings.root);
         let look = |mut watch: Watch| watch.scan(now, Duration::ZERO).unwrap_or_default().ignored;
-        let ignored = [look(Watch::over(&layout)), look(Watch::new(layout.event_inbox()))].concat();
+        let ignored =
+            [look(Watch::over(&layout, &settings.accounts)), look(Watch::new(layout.event_inbox()))].concat();
         let (receipts, files): (Vec<PathBuf>, Vec<PathBuf>) =
             visible(&layout.failed()).partition(|path| path.to_string_lossy().ends_with(RECEIPT));
         let mut receipts: Vec<(SystemTime, PathBuf)> =

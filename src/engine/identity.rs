@@ -7,7 +7,7 @@ use crate::clock::Time;
 use crate::domain::outcome::{Block, BlockCause};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Identity, Reply, USER_ROUTE};
-use crate::store::{Claims, Scope};
+use crate::store::{Account, Claims, Scope};
 
 /// What holds everybody up may end sooner than it said: a clock is put right, a block of ours is lifted.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -26,7 +26,8 @@ impl Engine {
             let now = self.clock.now();
             match reply.verdict {
                 Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
-                    return Err(EngineError::KeyRefused(reason));
+                    let account = self.settings.account.clone();
+                    return Err(EngineError::KeyRefused { account, reason });
                 }
                 Verdict::Throttled { retry_after } => {
                     let wait = retry_after.unwrap_or(self.settings.allowance.window);
@@ -96,10 +97,22 @@ impl Engine {
                 return Err(EngineError::WrongAccount { known, found: found.clone() });
             }
         }
+        self.warn_of_twins(&identity).await?;
         self.store.set_origin(&self.settings.account, &self.settings.origin).await?;
         self.store.end_own_block(&self.settings.account).await?;
         tracing::info!(user = identity.id.as_deref().unwrap_or("unknown"), "the key is good");
         Ok(identity)
+    }
+
+    /// Two names for one calendar would use up its quota twice, and keep two ledgers of it.
+    async fn warn_of_twins(&self, identity: &Identity) -> Result<(), EngineError> {
+        let own = &self.settings.account;
+        let is_twin = |other: &&Account| other.name != *own && other.identity == identity.id;
+        let accounts = if identity.id.is_some() { self.store.accounts().await? } else { Vec::new() };
+        for other in accounts.iter().filter(is_twin) {
+            tracing::warn!(account = own, other = other.name, "both accounts belong to the same Luma user");
+        }
+        Ok(())
     }
 
     /// Sleeps until `until`, but no longer than `longest`, or fails with `Stopped`.

@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod events_intake;
 mod finish;
+mod fleet;
 mod folder;
 mod folder_view;
 mod hint;
@@ -35,14 +36,17 @@ use std::time::Duration;
 pub use drain::DrainEnd;
 pub use error::EngineError;
 pub use finish::Finished;
+pub use fleet::{Equipment, Fleet};
 pub use folder::DropFolder;
 pub use folder_view::{FailedFile, FolderView};
 pub use intake::{Taken, Taking};
 pub use places::printable;
 pub use stop::{Stop, Stopper};
 pub use unkept::first_duplicates;
+pub use worker::is_alive_here;
 
 use crate::clock::Clock;
+pub use crate::domain::account::MAIN as MAIN_ACCOUNT;
 use crate::domain::batch::BatchLimits;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::retry::RetryPolicy;
@@ -51,9 +55,6 @@ use crate::domain::verdict::Cause;
 use crate::ingest::ReadOptions;
 use crate::luma::{Client, Throttle};
 use crate::store::{Allowance, Store};
-
-/// The only account there is for now.
-pub const MAIN_ACCOUNT: &str = "main";
 
 /// What the engine is told.
 #[derive(Clone, Debug)]
@@ -101,6 +102,8 @@ pub struct Settings {
 pub struct FolderSettings {
     /// Its root.
     pub root: PathBuf,
+    /// Accounts whose folders lie in this one.
+    pub accounts: Vec<String>,
     /// How long a file must stay as it is.
     pub settle: Duration,
     /// How often it is looked at.
@@ -175,7 +178,7 @@ impl Progress {
     }
 }
 
-/// One worker: everything it needs, cheap to clone.
+/// One account of one worker: everything it needs, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
     store: Store,
@@ -204,7 +207,19 @@ impl Engine {
         seed: u64,
     ) -> Result<Self, EngineError> {
         let worker_id = worker::enter(&store, &clock, settings.lease).await?;
-        Ok(Self {
+        Ok(Self::of_worker(worker_id, store, client, clock, settings, throttle, seed))
+    }
+
+    fn of_worker(
+        worker_id: i64,
+        store: Store,
+        client: Client,
+        clock: Clock,
+        settings: Settings,
+        throttle: Throttle,
+        seed: u64,
+    ) -> Self {
+        Self {
             store,
             client,
             clock,
@@ -216,7 +231,13 @@ impl Engine {
             proved: Arc::default(),
             last_event_claim: Arc::default(),
             rng: Arc::new(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))),
-        })
+        }
+    }
+
+    /// Whose key it uses.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.settings.account
     }
 
     /// What is going on.

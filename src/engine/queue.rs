@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, MAIN_ACCOUNT};
 use crate::domain::batch::{BatchPlanner, address_bytes};
 use crate::domain::code::Code;
 use crate::domain::email::Address;
@@ -22,7 +22,11 @@ impl Engine {
     /// Takes in rows of the queue, at most as many as the settings say; how many there were. Batches
     /// that are not full wait `hold` for more.
     pub async fn take_queue(&self, hold: Duration) -> Result<u64, EngineError> {
-        let rows = self.store.new_rows(self.settings.queue_rows).await?;
+        let (account, most) = (&self.settings.account, self.settings.queue_rows);
+        let mut rows = self.store.new_rows(account, most).await?;
+        if rows.is_empty() && self.tells_strays() {
+            rows = self.store.stray_rows(most).await?;
+        }
         if rows.is_empty() {
             return Ok(0);
         }
@@ -63,6 +67,11 @@ impl Engine {
         self.store.take_rows(&self.settings.account, run_id, &taken, planner.touched(), limits, now).await?;
         tracing::info!(run = run_id, rows = taken.len(), "took rows from the queue");
         Ok(taken.len() as u64)
+    }
+
+    /// Whether it tells rows apart that name an account that nobody knows: one of them has to.
+    pub(super) fn tells_strays(&self) -> bool {
+        self.settings.account == MAIN_ACCOUNT
     }
 
     /// The run of this kind of queue rows: the one that is open, or a new one.

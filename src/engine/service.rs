@@ -1,4 +1,4 @@
-//! The service: folder, queue, workers and housekeeping side by side until told to stop.
+//! The loops of the service: folder, queue, sending and housekeeping, each until told to stop.
 
 use std::time::Duration;
 
@@ -9,36 +9,12 @@ use crate::domain::state::Kind;
 use crate::store::Scope;
 
 /// How often open runs are looked at.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
+pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Runs until told to stop: nothing new is begun then, and what is in flight ends. A key that is
-    /// refused at the start is an error; later on it is waited out.
-    pub async fn serve(&self, stop: &Stop) -> Result<(), EngineError> {
-        let keep_alive = self.spawn_keep_alive(stop);
-        let checked = match self.check_identity(stop).await {
-            Ok(_) | Err(EngineError::Stopped) => Ok(()),
-            Err(error) => {
-                self.stand_still(&error).await;
-                Err(error)
-            }
-        };
-        if checked.is_ok() {
-            tokio::join!(
-                self.watch_folder(stop),
-                self.watch_queue(stop),
-                self.tidy(stop),
-                self.send_all(stop),
-                self.send_all_events(stop)
-            );
-        }
-        keep_alive.abort();
-        checked
-    }
-
     /// Whatever goes wrong, sending is taken up again: a service that looks alive and does nothing
     /// is the worst of all.
-    async fn send_all(&self, stop: &Stop) {
+    pub(super) async fn send_all(&self, stop: &Stop) {
         while !stop.is_requested() {
             if let Err(error) = self.drain(Scope::All, true, stop).await {
                 tracing::error!(error = %chain(&error), "sending broke off; it goes on in a moment");
@@ -47,7 +23,7 @@ impl Engine {
         }
     }
 
-    async fn send_all_events(&self, stop: &Stop) {
+    pub(super) async fn send_all_events(&self, stop: &Stop) {
         while !stop.is_requested() {
             if let Err(error) = self.drain_events(Scope::All, true, stop).await {
                 tracing::error!(error = %chain(&error), "creating events broke off; it goes on in a moment");
@@ -60,7 +36,11 @@ impl Engine {
     async fn take_up_again(&self, kind: Kind, stop: &Stop) {
         loop {
             self.pause_or_stop(HOUSEKEEPING, stop).await;
-            match self.store.give_up_claims(self.worker_id, kind, self.clock.now()).await {
+            match self
+                .store
+                .give_up_claims(self.worker_id, &self.settings.account, kind, self.clock.now())
+                .await
+            {
                 Ok(0) => return,
                 Ok(claims) => return tracing::warn!(claims, "what was in flight is given up"),
                 Err(error) if stop.is_requested() => {
@@ -73,7 +53,7 @@ impl Engine {
         }
     }
 
-    async fn watch_folder(&self, stop: &Stop) {
+    pub(super) async fn watch_folder(&self, stop: &Stop) {
         let Some(settings) = &self.settings.folder else { return };
         let mut hint = super::hint::Hint::new();
         let mut folder = None;
@@ -108,7 +88,7 @@ impl Engine {
         }
     }
 
-    async fn watch_queue(&self, stop: &Stop) {
+    pub(super) async fn watch_queue(&self, stop: &Stop) {
         while !stop.is_requested() {
             // What is wrong with one table holds up nobody who writes to the other.
             match self.take_event_queue().await {
@@ -129,7 +109,8 @@ impl Engine {
         }
     }
 
-    async fn tidy(&self, stop: &Stop) {
+    /// What is done once a process, whatever the account.
+    pub(super) async fn tidy(&self, stop: &Stop) {
         while !stop.is_requested() {
             if let Err(error) = self.finish_runs().await {
                 tracing::warn!(error = %chain(&error), "open runs could not be looked at");
@@ -138,7 +119,7 @@ impl Engine {
         }
     }
 
-    async fn pause_or_stop(&self, pause: Duration, stop: &Stop) {
+    pub(super) async fn pause_or_stop(&self, pause: Duration, stop: &Stop) {
         tokio::select! {
             () = self.clock.sleep(pause) => {}
             () = stop.requested() => {}

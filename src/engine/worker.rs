@@ -10,6 +10,17 @@ use super::{Engine, EngineError, Stop};
 use crate::clock::Clock;
 use crate::store::{Store, WorkerIdentity};
 
+/// Whether a process of this machine, or of this container, works on the database: it is there, and its lease
+/// runs.
+pub async fn is_alive_here(store: &Store, clock: &Clock) -> Result<bool, EngineError> {
+    let (own_host, now) = (host(), clock.now());
+    let is_there = |identity: &WorkerIdentity| !sees_others() || *identity == identity_of(identity.pid);
+    let workers = store.workers().await?;
+    let mut here =
+        workers.iter().filter(|worker| worker.identity.host == own_host && worker.lease_until > now);
+    Ok(here.any(|worker| is_there(&worker.identity)))
+}
+
 /// Enters this process and ends the workers of this machine that are dead.
 pub(super) async fn enter(store: &Store, clock: &Clock, lease: Duration) -> Result<i64, EngineError> {
     redate(store, clock, lease).await?;

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::layout::ACCOUNT_MARK;
 pub use super::layout::Layout;
 pub use super::moving::{free_name, move_into, move_to, split_name};
 use super::open::modified;
@@ -33,8 +34,8 @@ pub struct Scan {
 #[derive(Debug)]
 pub struct Watch {
     inbox: PathBuf,
-    /// The folder above it, where files are dropped by mistake.
-    root: Option<PathBuf>,
+    /// The folder above it, where files are dropped by mistake, and whose folders lie there too.
+    root: Option<(PathBuf, Vec<String>)>,
     seen: HashMap<PathBuf, Seen>,
     named: HashSet<PathBuf>,
 }
@@ -60,10 +61,11 @@ impl Watch {
         Self { inbox: inbox.into(), root: None, seen: HashMap::new(), named: HashSet::new() }
     }
 
-    /// A watch over a drop folder, which also names files that lie beside the inbox.
+    /// A watch over a drop folder, which also names files that lie beside the inbox, and folders of accounts
+    /// other than these.
     #[must_use]
-    pub fn over(layout: &Layout) -> Self {
-        Self { root: Some(layout.root.clone()), ..Self::new(layout.inbox()) }
+    pub fn over(layout: &Layout, accounts: &[String]) -> Self {
+        Self { root: Some((layout.root.clone(), accounts.to_vec())), ..Self::new(layout.inbox()) }
     }
 
     /// Looks once. A file is ready when its size and time of change have stood still for `settle` by our own
@@ -99,13 +101,15 @@ impl Watch {
                 }
             }
         }
-        for path in self.root.iter().filter_map(|root| fs::read_dir(root).ok()).flatten().flatten() {
-            let path = path.path();
-            if let Some(why) = misplaced(&path) {
-                if !self.named.contains(&path) {
-                    scan.ignored.push((path.clone(), why));
+        if let Some((root, accounts)) = &self.root {
+            for path in fs::read_dir(root).into_iter().flatten().flatten() {
+                let path = path.path();
+                if let Some(why) = misplaced(&path, accounts) {
+                    if !self.named.contains(&path) {
+                        scan.ignored.push((path.clone(), why));
+                    }
+                    present.insert(path);
                 }
-                present.insert(path);
             }
         }
         // What has gone is forgotten: the same name may come again with something else in it.
@@ -126,8 +130,13 @@ fn lower_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// Why a file beside the inbox is not taken; nothing for what belongs there.
-fn misplaced(path: &Path) -> Option<&'static str> {
+/// Why what lies beside the inbox is not taken; nothing for what belongs there.
+fn misplaced(path: &Path, accounts: &[String]) -> Option<&'static str> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(account) = name.strip_prefix(ACCOUNT_MARK).filter(|_| path.is_dir()) {
+        let is_known = accounts.iter().any(|known| known == account);
+        return (!is_known).then_some("no account is called so; files in it are not taken");
+    }
     let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir());
     (is_file && !is_unfinished(&lower_name(path)))
         .then_some("it lies beside the folders `members` and `events`; files are taken from there")
@@ -226,17 +235,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_beside_the_inbox_is_named_once() {
+    fn what_lies_beside_the_inbox_and_belongs_to_nobody_is_named_once() {
         let root = tempfile::tempdir().expect("a folder");
         let layout = Layout::new(root.path());
         layout.create().expect("folders");
         for name in ["list.csv", ".lumasync.lock", "half.csv.part"] {
             fs::write(root.path().join(name), "email\n").expect("written");
         }
-        let mut watch = Watch::over(&layout);
+        for account in ["@paris", "@pariss"] {
+            Layout::new(root.path().join(account)).create().expect("folders");
+        }
+        let mut watch = Watch::over(&layout, &["paris".to_owned()]);
         let scan = watch.scan(at(0), Duration::ZERO).expect("a scan");
         let ignored: Vec<PathBuf> = scan.ignored.into_iter().map(|(path, _)| path).collect();
-        assert_eq!((names(&ignored), scan.ready.len()), (vec!["list.csv".to_owned()], 0));
+        assert_eq!(
+            (names(&ignored).as_slice(), scan.ready.len()),
+            (&["@pariss", "list.csv"].map(str::to_owned)[..], 0)
+        );
         assert_eq!(watch.scan(at(1), SETTLE).expect("a scan").ignored, []);
     }
 }

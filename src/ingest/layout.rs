@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::folder::create_dir;
+
+/// What the folder of an account begins with, so that it is taken for no other.
+pub(super) const ACCOUNT_MARK: char = '@';
 
 /// The folders of one account's drop folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,12 @@ impl Layout {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// Where the folders of a further account lie.
+    #[must_use]
+    pub fn root_of_account(root: &Path, account: &str) -> PathBuf {
+        root.join(format!("{ACCOUNT_MARK}{account}"))
     }
 
     /// Makes the folders that are missing.

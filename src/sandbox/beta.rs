@@ -55,9 +55,12 @@ pub(super) fn not_signed_in() -> Answer {
     Answer::message(StatusCode::UNAUTHORIZED, "You are not signed in.")
 }
 
-/// Whom the key belongs to.
-pub(super) fn user() -> Answer {
-    Answer::json(r#"{"api_id":"usr-sandbox","name":"Sandbox Host","email":"host@example.org"}"#)
+/// Whom a key belongs to: each to somebody else.
+pub(super) fn user(place: u64) -> Answer {
+    let number = if place == 0 { String::new() } else { format!("-{}", place + 1) };
+    Answer::json(format!(
+        r#"{{"api_id":"usr-sandbox{number}","name":"Sandbox Host","email":"host{number}@example.org"}}"#
+    ))
 }
 
 /// A request to import people, its strings borrowed from the body.

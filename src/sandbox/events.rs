@@ -18,7 +18,14 @@ pub struct HeldEvent {
 }
 
 #[derive(Default)]
-pub(super) struct Events(Vec<HeldEvent>);
+pub(super) struct Events {
+    held: Vec<HeldEvent>,
+    /// Ids begin after this number: no two keys give the same.
+    before: u64,
+}
+
+/// More events than anybody creates with one key.
+const IDS_OF_A_KEY: u64 = 1_000_000;
 
 /// Hosts that covers may lie on, and all below them.
 const COVER_HOSTS: [&str; 3] = ["unsplash.com", "lumacdn.com", "cdn.lu.ma"];
@@ -38,7 +45,12 @@ const TEXTS: [&str; 8] = [
 impl Events {
     /// Every event, in the order in which they were created.
     pub(super) fn all(&self) -> &[HeldEvent] {
-        &self.0
+        &self.held
+    }
+
+    /// Those of the key with this number.
+    pub(super) fn of_key(place: u64) -> Self {
+        Self { held: Vec::new(), before: place.saturating_mul(IDS_OF_A_KEY) }
     }
 
     /// Creates an event, or says all that is wrong with what was asked.
@@ -52,9 +64,9 @@ impl Events {
         if !complaints.is_empty() {
             return Err(invalid(&complaints));
         }
-        let api_id = format!("evt-sandbox{:05}", self.0.len() + 1);
+        let api_id = format!("evt-sandbox{:05}", self.before + self.held.len() as u64 + 1);
         let answer = Answer::json(format!(r#"{{"api_id":"{api_id}"}}"#));
-        self.0.push(HeldEvent { api_id, fields });
+        self.held.push(HeldEvent { api_id, fields });
         Ok(answer)
     }
 }

@@ -13,6 +13,7 @@ mod quota;
 mod server;
 mod service;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -30,16 +31,19 @@ use crate::clock::Clock;
 pub use events::HeldEvent;
 pub use fault::{FaultError, Faults};
 pub use snapshot::Snapshot;
+use state::State;
 
 /// How a sandbox behaves. Has no `Debug`, because it holds a key.
 #[derive(Clone)]
 pub struct Options {
     /// The loopback address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The one key that is let in.
+    /// The key that is let in.
     pub key: String,
     /// The quota of that key; `None` lets every request through.
     pub limit: Option<Limit>,
+    /// Keys of others, each with a quota, an audience and events of its own.
+    pub further: Vec<FurtherKey>,
     /// What goes wrong, and when.
     pub faults: Faults,
     /// The tags that exist; where this is empty, every tag does.
@@ -58,6 +62,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             key: "sandbox-key".into(),
             limit: Some(Limit::default()),
+            further: Vec::new(),
             faults: Faults::default(),
             known_tags: Vec::new(),
             malformed: Malformed::Drop,
@@ -65,6 +70,15 @@ impl Default for Options {
             seed: 0,
         }
     }
+}
+
+/// A key beside the first. Has no `Debug`, because it holds a key.
+#[derive(Clone)]
+pub struct FurtherKey {
+    /// The key.
+    pub key: String,
+    /// Its quota; `None` lets every request through.
+    pub limit: Option<Limit>,
 }
 
 /// How many requests a key may make, and what overrunning that costs.
@@ -143,22 +157,40 @@ impl Sandbox {
         format!("http://{}", self.address)
     }
 
-    /// The counters as they stand, the same that `GET /sandbox/state` shows.
+    /// The counters of all keys together, the same that `GET /sandbox/state` shows.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.service.snapshot()
     }
 
-    /// Everybody it holds, with their tags.
+    /// The counters of one key.
     #[must_use]
-    pub fn members(&self) -> BTreeMap<String, Vec<String>> {
-        self.service.members()
+    pub fn snapshot_of(&self, key: &str) -> Snapshot {
+        self.service.of(key, State::snapshot)
     }
 
-    /// Every event it holds, in the order in which they were created.
+    /// Everybody the first key holds, with their tags.
+    #[must_use]
+    pub fn members(&self) -> BTreeMap<String, Vec<String>> {
+        self.members_of(self.service.first_key())
+    }
+
+    /// Everybody that a key holds, with their tags.
+    #[must_use]
+    pub fn members_of(&self, key: &str) -> BTreeMap<String, Vec<String>> {
+        self.service.of(key, State::members)
+    }
+
+    /// Every event that the first key holds, in the order in which they were created.
     #[must_use]
     pub fn events(&self) -> Vec<HeldEvent> {
-        self.service.events()
+        self.events_of(self.service.first_key())
+    }
+
+    /// The same of any key.
+    #[must_use]
+    pub fn events_of(&self, key: &str) -> Vec<HeldEvent> {
+        self.service.of(key, State::events)
     }
 
     /// Stops listening, cuts what is open, and returns when the port is free.

@@ -2,107 +2,111 @@
 //!
 //! One call, one lock, no waiting: connections and delays are the business of `server`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use serde::Serialize;
 
 use super::answer::{Answer, Reply};
-use super::audience::Audience;
 use super::beta::{self, Import, Route};
-use super::events::{Events, HeldEvent};
 use super::fault::{Faults, Instead, Spoil, Trouble};
 use super::quota::Quota;
 use super::snapshot::Snapshot;
-use super::{Malformed, Options};
+use super::state::State;
+use super::{FurtherKey, Malformed, Options};
 use crate::clock::{Clock, Time};
 
 /// The rules, and behind one lock the state they work on.
 pub(super) struct Service {
     pub(super) clock: Clock,
     pub(super) max_body: usize,
-    key: String,
+    /// In the order of their states.
+    keys: Vec<String>,
     faults: Faults,
     known_tags: HashSet<String>,
     malformed: Malformed,
-    state: Mutex<State>,
-}
-
-struct State {
-    quota: Quota,
-    rng: fastrand::Rng,
-    imports_met: u64,
-    events_met: u64,
-    audience: Audience,
-    events: Events,
-    counts: Snapshot,
+    states: Mutex<Vec<State>>,
 }
 
 impl Service {
     pub(super) fn new(options: Options, clock: Clock) -> Self {
-        let state = State {
-            quota: Quota::new(options.limit),
-            rng: fastrand::Rng::with_seed(options.seed),
-            imports_met: 0,
-            events_met: 0,
-            audience: Audience::default(),
-            events: Events::default(),
-            counts: Snapshot::default(),
-        };
+        let first = FurtherKey { key: options.key, limit: options.limit };
+        let keys = std::iter::once(first).chain(options.further);
+        let (keys, states) = keys
+            .zip(0..)
+            .map(|(FurtherKey { key, limit }, place)| (key, State::new(place, limit, options.seed)))
+            .unzip();
         Self {
             clock,
             max_body: options.max_body,
-            key: options.key,
+            keys,
             faults: options.faults,
             known_tags: options.known_tags.into_iter().collect(),
             malformed: options.malformed,
-            state: Mutex::new(state),
+            states: Mutex::new(states),
         }
     }
 
     /// Answers one request; the body is `None` where it was larger than is taken.
     pub(super) fn handle(&self, head: &Parts, body: Option<&[u8]>) -> Reply {
-        let mut state = self.lock();
         if head.method == Method::GET && head.uri.path() == "/sandbox/state" {
-            return state.page(head.uri.query().unwrap_or_default()).into();
+            return self.page(head.uri.query().unwrap_or_default()).into();
         }
+        let mut states = self.lock();
         let Some(route) = Route::find(&head.method, head.uri.path()) else {
             let reply = Answer::message(StatusCode::NOT_FOUND, "Not found.").into();
-            return state.counted("other", reply);
+            return counted(&mut states[0], "other", reply);
         };
-        let reply = match self.check_key(route, &head.headers) {
-            Ok(()) => self.authenticated(&mut state, route, body),
-            Err(refusal) => refusal.into(),
+        // What carries no key that is known counts as the first one's.
+        let (place, refusal) = match self.check_key(route, &head.headers) {
+            Ok(place) => (place, None),
+            Err(refusal) => (0, Some(refusal.into())),
         };
-        state.counted(route.name(), reply)
+        let state = &mut states[place];
+        let reply = refusal.unwrap_or_else(|| self.authenticated(state, route, body));
+        counted(state, route.name(), reply)
     }
 
+    /// The counters of all keys together.
     pub(super) fn snapshot(&self) -> Snapshot {
-        self.lock().snapshot()
+        let states = self.lock();
+        states.iter().map(State::snapshot).fold(Snapshot::default(), Snapshot::with)
     }
 
-    pub(super) fn members(&self) -> BTreeMap<String, Vec<String>> {
-        let state = self.lock();
-        let owned = |tags: &[Box<str>]| tags.iter().map(|tag| String::from(&**tag)).collect();
-        state.audience.members().into_iter().map(|(address, tags)| (address.into(), owned(tags))).collect()
+    /// What there is to say of one key; nothing of one that is unknown.
+    pub(super) fn of<T: Default>(&self, key: &str, tell: impl FnOnce(&State) -> T) -> T {
+        let place = self.keys.iter().position(|known| known == key);
+        place.map(|place| tell(&self.lock()[place])).unwrap_or_default()
     }
 
-    pub(super) fn events(&self) -> Vec<HeldEvent> {
-        self.lock().events.all().to_vec()
+    pub(super) fn first_key(&self) -> &str {
+        &self.keys[0]
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is held: all counters together, or with `key=KEY` those of one key.
+    fn page(&self, query: &str) -> Answer {
+        let key = query.split('&').find_map(|part| part.strip_prefix("key="));
+        let place = self.keys.iter().position(|known| key.is_none_or(|key| known == key));
+        let Some(place) = place else {
+            return Answer::message(StatusCode::NOT_FOUND, "No such key.");
+        };
+        let counts = if key.is_some() { self.lock()[place].snapshot() } else { self.snapshot() };
+        self.lock()[place].page(counts, query)
     }
 
-    fn check_key(&self, route: Route, headers: &HeaderMap) -> Result<(), Answer> {
+    fn lock(&self) -> MutexGuard<'_, Vec<State>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose key it is.
+    fn check_key(&self, route: Route, headers: &HeaderMap) -> Result<usize, Answer> {
         match headers.get("x-luma-api-key").map(|key| key.as_bytes().trim_ascii()) {
             None | Some([]) => Err(route.without_key()),
-            Some(key) if key == self.key.as_bytes() => Ok(()),
-            Some(_) => Err(beta::not_signed_in()),
+            Some(key) => {
+                self.keys.iter().position(|known| known.as_bytes() == key).ok_or_else(beta::not_signed_in)
+            }
         }
     }
 
@@ -110,7 +114,7 @@ impl Service {
         let now = self.clock.now();
         let mut reply = if state.quota.admit(now) {
             match route {
-                Route::User => beta::user().into(),
+                Route::User => beta::user(state.place).into(),
                 Route::Import => {
                     state.imports_met += 1;
                     let trouble = self.faults.meet(state.imports_met, &mut state.rng);
@@ -157,68 +161,10 @@ impl Service {
     }
 }
 
-impl State {
-    fn apply(&mut self, import: &Import<'_>) {
-        let tags = self.audience.tag_set(import.tags());
-        for address in import.addresses() {
-            if !is_well_formed(address) {
-                self.counts.dropped += 1;
-            } else if !self.audience.add(address, tags) {
-                self.counts.repeats += 1;
-            }
-        }
-        self.counts.imports += 1;
-        self.counts.rows_received += import.rows() as u64;
-    }
-
-    fn counted(&mut self, route: &'static str, reply: Reply) -> Reply {
-        let answered = reply.spoil != Some(Spoil::Cut);
-        self.counts.record(route, answered.then_some(reply.answer.status));
-        reply
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let mut counts = self.counts.clone();
-        counts.max_in_window = self.quota.peak();
-        counts.member_count = self.audience.len();
-        counts.event_count = self.events.all().len();
-        counts
-    }
-
-    fn page(&self, query: &str) -> Answer {
-        let wants = |what: &str| query.split('&').any(|part| part == what);
-        let page = Page {
-            counts: self.snapshot(),
-            members: wants("members=true").then(|| Object(self.audience.members())),
-            tags: wants("tags=true").then(|| self.audience.tag_counts()),
-            events: wants("events=true").then(|| self.events.all()),
-        };
-        match serde_json::to_vec(&page) {
-            Ok(json) => Answer::json(json),
-            Err(error) => Answer::message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Page<'a> {
-    #[serde(flatten)]
-    counts: Snapshot,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<Object<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<BTreeMap<&'a str, u64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<&'a [HeldEvent]>,
-}
-
-/// Pairs written as a JSON object, without building a map of a million first.
-struct Object<'a>(Vec<(&'a str, &'a [Box<str>])>);
-
-impl Serialize for Object<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
-    }
+fn counted(state: &mut State, route: &'static str, reply: Reply) -> Reply {
+    let answered = reply.spoil != Some(Spoil::Cut);
+    state.counts.record(route, answered.then_some(reply.answer.status));
+    reply
 }
 
 /// The answer to a write, or what comes in its place, and what becomes of it on the way.
@@ -281,7 +227,7 @@ fn refuse_guilty(import: &Import<'_>, trouble: &Trouble<'_>) -> Result<(), Answe
 }
 
 /// What every service would take for an address: one `@`, and a domain of at least two parts.
-fn is_well_formed(address: &str) -> bool {
+pub(super) fn is_well_formed(address: &str) -> bool {
     let Some((local, domain)) = address.split_once('@') else { return false };
     let odd = |letter: char| letter == '@' || letter.is_whitespace() || letter.is_control();
     !local.is_empty()

@@ -35,6 +35,29 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Both together; of windows the fuller one, because each key has its own.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        for (route, answers) in other.answers {
+            let own = self.answers.entry(route).or_default();
+            for (status, count) in answers {
+                *own.entry(status).or_default() += count;
+            }
+        }
+        Self {
+            requests: self.requests + other.requests,
+            answers: self.answers,
+            cut: self.cut + other.cut,
+            throttled: self.throttled + other.throttled,
+            max_in_window: self.max_in_window.max(other.max_in_window),
+            imports: self.imports + other.imports,
+            rows_received: self.rows_received + other.rows_received,
+            repeats: self.repeats + other.repeats,
+            dropped: self.dropped + other.dropped,
+            member_count: self.member_count + other.member_count,
+            event_count: self.event_count + other.event_count,
+        }
+    }
+
     /// Counts one request and its answer; no status where the connection was cut.
     pub(super) fn record(&mut self, route: &'static str, status: Option<StatusCode>) {
         self.requests += 1;

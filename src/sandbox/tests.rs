@@ -104,6 +104,37 @@ async fn raw_import(sandbox: &Sandbox) -> (String, std::io::Result<()>) {
 }
 
 #[tokio::test]
+async fn each_key_has_its_own_quota_people_and_events() {
+    let limit = Limit { requests: 2, ..Limit::default() };
+    let further = vec![FurtherKey { key: "other".into(), limit: Some(limit) }];
+    let bench = Bench::new(Options { further, ..Options::default() }).await;
+    bench.import_ana().await;
+    let as_other = |request: RequestBuilder| request.header("x-luma-api-key", "other").send();
+    let user = as_other(bench.get("/user")).await.expect("an answer");
+    assert!(told(user).await.1.contains("usr-sandbox-2"));
+    let create = |key| {
+        let url = bench.sandbox.url() + "/event/create";
+        bench.client.post(url).header("x-luma-api-key", key).body(r#"{"name":"Demo"}"#).send()
+    };
+    let ids = [
+        told(create(KEY).await.expect("an answer")).await.1,
+        told(create("other").await.expect("an answer")).await.1,
+    ];
+    assert_ne!(ids[0], ids[1]);
+    let third = as_other(bench.get("/user")).await.expect("an answer");
+    assert_eq!(third.status(), TOO_MANY, "two were allowed");
+    assert_eq!(bench.import_ana().await.0, 200, "the first key is not blocked by it");
+
+    let (both, other) = (bench.sandbox.snapshot(), bench.sandbox.snapshot_of("other"));
+    assert_eq!((both.requests, other.requests, both.throttled, other.throttled), (6, 3, 1, 1));
+    assert_eq!((bench.sandbox.members().len(), bench.sandbox.members_of("other").len()), (1, 0));
+    assert_eq!((bench.sandbox.events().len(), bench.sandbox.events_of("other").len()), (1, 1));
+    assert_eq!(bench.state("").await["requests"], 6);
+    assert_eq!(bench.state("?key=other&events=true").await["events"][0]["fields"]["name"], "Demo");
+    assert_eq!(bench.state("?key=nobody").await["message"], "No such key.");
+}
+
+#[tokio::test]
 async fn the_user_answers_to_the_right_key_alone() {
     let bench = Bench::new(Options::default()).await;
     let signed_out = (401, envelope("You are not signed in."));

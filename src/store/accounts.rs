@@ -33,11 +33,29 @@ macro_rules! add_members {
     };
 }
 
-pub(super) use {add_members, block};
+/// The accounts that new rows of a queue name and nobody knows. From name to name by the index: a million
+/// rows of those that are known cost one step.
+macro_rules! stray_accounts {
+    ($queue:literal) => {
+        concat!(
+            "with recursive names (name) as (
+                 select min(account) from ", $queue, " where state = 'new' and run_id is null
+                 union all
+                 select (select min(account) from ", $queue, " where state = 'new' and run_id is null and account > names.name)
+                   from names where names.name is not null),
+             strays (name) as (
+                 select name from names where name is not null and name not in (select name from accounts)) "
+        )
+    };
+}
+
+pub(super) use {add_members, block, stray_accounts};
 
 /// What is known of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
+    /// What it is called.
+    pub name: String,
     /// Luma's id of the user the key belongs to, once it was asked.
     pub identity: Option<String>,
     /// Where that was asked: a host, `loopback`, or `rehearsal`.
@@ -50,28 +68,68 @@ pub struct Account {
     pub members: u64,
 }
 
-type AccountRow =
-    (Option<String>, Option<String>, Option<Time>, Option<String>, Option<i64>, Option<Time>, i64);
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    name: String,
+    identity: Option<String>,
+    origin: Option<String>,
+    blocked_until: Option<Time>,
+    block_reason: Option<String>,
+    max_body: Option<i64>,
+    max_body_until: Option<Time>,
+    members: i64,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        let max_body = row.max_body.and_then(|bytes| usize::try_from(bytes).ok());
+        Self {
+            name: row.name,
+            identity: row.identity,
+            origin: row.origin,
+            block: row.blocked_until.zip(row.block_reason),
+            max_body: max_body.zip(row.max_body_until),
+            members: row.members.unsigned_abs(),
+        }
+    }
+}
+
+/// What `Account` is read from.
+macro_rules! account_columns {
+    () => {
+        "select name, identity, origin, blocked_until, block_reason, max_body, max_body_until, members
+           from accounts "
+    };
+}
 
 impl Store {
     /// What is known of the account `name`; `None` where there is no such account.
     pub async fn account(&self, name: &str) -> Result<Option<Account>> {
         let row: Option<AccountRow> = read!(self, db => {
-            sqlx::query_as(
-                "select identity, origin, blocked_until, block_reason, max_body, max_body_until, members
-                   from accounts where name = $1",
-            )
-            .bind(name)
-            .fetch_optional(db)
-            .await?
+            sqlx::query_as(concat!(account_columns!(), "where name = $1")).bind(name).fetch_optional(db).await?
         });
-        Ok(row.map(|(identity, origin, until, reason, max_body, max_body_until, members)| Account {
-            identity,
-            origin,
-            block: until.zip(reason),
-            max_body: max_body.and_then(|bytes| usize::try_from(bytes).ok()).zip(max_body_until),
-            members: members.unsigned_abs(),
-        }))
+        Ok(row.map(Account::from))
+    }
+
+    /// Every account that was ever used, `main` first, then by name.
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        let rows: Vec<AccountRow> = read!(self, db => {
+            sqlx::query_as(concat!(account_columns!(), "order by name <> 'main', name")).fetch_all(db).await?
+        });
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
+    /// Enters an account that rows may name from now on.
+    pub async fn enter_account(&self, name: &str) -> Result<()> {
+        if self.account(name).await?.is_none() {
+            write_tx!(self, tx => {
+                sqlx::query("insert into accounts (name) values ($1) on conflict (name) do nothing")
+                    .bind(name)
+                    .execute(&mut *tx)
+                    .await?;
+            });
+        }
+        Ok(())
     }
 
     /// Remembers whom the account's key belongs to. Returns whom it belonged to before, if anybody.

@@ -207,7 +207,7 @@ impl Store {
         write_tx!(self, tx => {
             sqlx::query(
                 "update runs set reason = $2
-                  where account = $1 and status in ('queued', 'running') and exists
+                  where account = $1 and status in ('queued', 'running') and coalesce(reason, '') <> $2 and exists
                         (select 1 from batches where run_id = runs.id and state in ('pending', 'in_flight')
                          union all
                          select 1 from event_queue where run_id = runs.id and state in ('pending', 'in_flight'))",
@@ -233,17 +233,20 @@ impl Store {
         Ok(runs)
     }
 
-    /// Runs that stopped with rows still pending.
-    pub async fn stopped_runs(&self) -> Result<Vec<i64>> {
+    /// Runs that stopped with rows still pending; of one account, where it is named.
+    pub async fn stopped_runs(&self, account: Option<&str>) -> Result<Vec<i64>> {
         let runs = read!(self, db => {
             sqlx::query_scalar(
                 "select b.run_id from batches b join runs r on r.id = b.run_id
                   where b.state = 'pending' and r.finished_at is not null and r.status <> 'canceled'
+                    and r.account = coalesce($1, r.account)
                  union
                  select e.run_id from event_queue e join runs r on r.id = e.run_id
                   where e.state = 'pending' and r.finished_at is not null and r.status <> 'canceled'
+                    and r.account = coalesce($1, r.account)
                   order by 1",
             )
+            .bind(account)
             .fetch_all(db)
             .await?
         });

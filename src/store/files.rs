@@ -207,14 +207,16 @@ impl Store {
         row.map(InputFile::try_from).transpose()
     }
 
-    /// Files of the folder that are not archived yet, oldest first.
-    pub async fn folder_files(&self) -> Result<Vec<InputFile>> {
+    /// Files of the account's folder that are not archived yet, oldest first.
+    pub async fn folder_files(&self, account: &str) -> Result<Vec<InputFile>> {
         let rows: Vec<FileRow> = read!(self, db => {
             sqlx::query_as(concat!(
                 file_columns!(),
-                "where state <> 'archived' and run_id in (select id from runs where source = 'folder')
+                "where state <> 'archived'
+                   and run_id in (select id from runs where source = 'folder' and account = $1)
                  order by id"
             ))
+            .bind(account)
             .fetch_all(db)
             .await?
         });

@@ -1,5 +1,6 @@
 //! Rows that other programs insert into `member_queue`: read once, their outcome on the same row.
 
+use super::accounts::stray_accounts;
 use super::bulk::Bulk as _;
 use super::lossy::Lossy;
 use super::rows::{LIVE_PRIORITY, write_batches};
@@ -101,13 +102,30 @@ fn divide(rows: &[QueueRow]) -> (Vec<TakenRow<'_>>, Vec<EndedRow<'_>>) {
 }
 
 impl Store {
-    /// The oldest rows that nobody has read, at most `limit`.
-    pub async fn new_rows(&self, limit: u32) -> Result<Vec<NewRow>> {
+    /// The oldest rows of an account that nobody has read, at most `limit`.
+    pub async fn new_rows(&self, account: &str, limit: u32) -> Result<Vec<NewRow>> {
         let rows = read!(self, db => {
             sqlx::query_as(
                 "select id, account, email, tags from member_queue
-                  where state = 'new' and run_id is null order by id limit $1",
+                  where state = 'new' and run_id is null and account = $1 order by id limit $2",
             )
+            .bind(account)
+            .bind(i64::from(limit))
+            .fetch_all(db)
+            .await?
+        });
+        Ok(rows)
+    }
+
+    /// Rows that nobody has read and whose account nobody knows, at most `limit`.
+    pub async fn stray_rows(&self, limit: u32) -> Result<Vec<NewRow>> {
+        let rows = read!(self, db => {
+            sqlx::query_as(concat!(
+                stray_accounts!("member_queue"),
+                "select q.id, q.account, q.email, q.tags from strays s
+                   join member_queue q on q.account = s.name
+                  where q.state = 'new' and q.run_id is null order by q.id limit $1"
+            ))
             .bind(i64::from(limit))
             .fetch_all(db)
             .await?

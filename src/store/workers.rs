@@ -146,31 +146,33 @@ impl Store {
         Ok(freed)
     }
 
-    /// Gives up what a living worker holds and nobody will settle any more, as its end would: batches are
-    /// pending again, events in doubt. How many there were.
-    pub async fn give_up_claims(&self, worker: i64, kind: Kind, now: Time) -> Result<u64> {
+    /// Gives up what a living worker holds of an account and nobody will settle any more, as its end would:
+    /// batches are pending again, events in doubt. How many there were.
+    pub async fn give_up_claims(&self, worker: i64, account: &str, kind: Kind, now: Time) -> Result<u64> {
         let given_up = write_tx!(self, tx => {
             // In the order of a settle, which may be under way.
             let given_up = match kind {
-                Kind::Events => abandon_events!(tx, "= $1", worker),
+                Kind::Events => abandon_events!(tx, "= $1 and account = $2", worker, account),
                 Kind::Members => {
                     sqlx::query(
                         "update batches set state = 'pending', claim_id = null, worker_id = null
-                          where state = 'in_flight' and worker_id = $1",
+                          where state = 'in_flight' and worker_id = $1 and account = $2",
                     )
                     .bind(worker)
+                    .bind(account)
                     .execute(&mut *tx)
                     .await?
                 }
             };
             sqlx::query(
                 "update attempts set finished_at = $2, verdict = 'abandoned'
-                  where verdict is null and worker_id = $1
+                  where verdict is null and worker_id = $1 and account = $4
                     and case when $3 then event_id is not null else batch_id is not null end",
             )
             .bind(worker)
             .bind(now)
             .bind(kind == Kind::Events)
+            .bind(account)
             .execute(&mut *tx)
             .await?;
             given_up.rows_affected()

@@ -70,7 +70,7 @@ impl World {
     /// A row that nobody has read; its id.
     async fn insert(&self) -> i64 {
         self.execute("insert into event_queue (name) values ('Demo')");
-        let new = self.store.new_events(10).await.expect("rows");
+        let new = self.store.new_events("main", 10).await.expect("rows");
         new.last().expect("one").id
     }
 

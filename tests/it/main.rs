@@ -3,6 +3,7 @@
 //! One binary for all of it, so that linking is paid for once.
 #![cfg(test)]
 
+mod accounts;
 mod architecture;
 mod archive;
 mod cancel;

@@ -26,6 +26,7 @@ macro_rules! on_every_database {
     };
 }
 
+mod accounts;
 mod claims;
 mod crossings;
 mod fencing;

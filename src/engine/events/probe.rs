@@ -27,7 +27,8 @@ impl Engine {
             }
             Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
                 if !self.settings.is_service {
-                    return Err(EngineError::KeyRefused(reason.clone()));
+                    let (account, reason) = (self.settings.account.clone(), reason.clone());
+                    return Err(EngineError::KeyRefused { account, reason });
                 }
                 block(now.plus(REFUSED_KEY_PAUSE), reason, BlockCause::Refused)
             }

@@ -75,7 +75,7 @@ impl From<sqlx::Error> for ResolveError {
 
 /// Puts the events of workers that are gone in doubt: their requests may have arrived.
 macro_rules! abandon_events {
-    ($tx:ident, $whose:literal $(, $bind:expr)?) => {
+    ($tx:ident, $whose:literal $(, $bind:expr)*) => {
         sqlx::query(concat!(
             "update event_queue
                 set state = 'unknown', worker_id = null, attempts = attempts + 1, code = 'answer_unknown',
@@ -83,7 +83,7 @@ macro_rules! abandon_events {
               where state = 'in_flight' and worker_id ",
             $whose
         ))
-        $(.bind($bind))?
+        $(.bind($bind))*
         .execute(&mut *$tx)
         .await?
     };

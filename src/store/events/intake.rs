@@ -5,6 +5,7 @@
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{ClientKey, Event, EventBody, EventState, Field, Fields, Twin};
+use crate::store::accounts::stray_accounts;
 use crate::store::dialect::storable;
 use crate::store::lossy::Lossy;
 use crate::store::{Result, Store, StoreError, error::ensure_rows, int, read, write_tx};
@@ -269,16 +270,37 @@ macro_rules! mark_row {
     }};
 }
 
+/// What `NewEvent` is read from.
+macro_rules! new_columns {
+    () => {
+        "select q.id, q.account, q.name, q.start_at, q.timezone, q.cover_url, q.duration_minutes, q.require_rsvp,
+                q.require_rsvp_approval, q.zoom_creation_method, q.zoom_meeting_id, q.zoom_meeting_password,
+                q.zoom_meeting_url, q.zoom_session_type, q.community_api_id, q.client_key
+           from event_queue q "
+    };
+}
+
 impl Store {
-    /// The oldest events that nobody has read, at most `limit`.
-    pub async fn new_events(&self, limit: u32) -> Result<Vec<NewEvent>> {
+    /// The oldest events of an account that nobody has read, at most `limit`.
+    pub async fn new_events(&self, account: &str, limit: u32) -> Result<Vec<NewEvent>> {
         let rows: Vec<NewRow> = read!(self, db => {
-            sqlx::query_as(
-                "select id, account, name, start_at, timezone, cover_url, duration_minutes, require_rsvp,
-                        require_rsvp_approval, zoom_creation_method, zoom_meeting_id, zoom_meeting_password,
-                        zoom_meeting_url, zoom_session_type, community_api_id, client_key
-                   from event_queue where state = 'new' order by id limit $1",
-            )
+            sqlx::query_as(concat!(new_columns!(), "where q.state = 'new' and q.account = $1 order by q.id limit $2"))
+                .bind(account)
+                .bind(i64::from(limit))
+                .fetch_all(db)
+                .await?
+        });
+        Ok(rows.into_iter().map(NewEvent::from).collect())
+    }
+
+    /// Events that nobody has read and whose account nobody knows, at most `limit`.
+    pub async fn stray_events(&self, limit: u32) -> Result<Vec<NewEvent>> {
+        let rows: Vec<NewRow> = read!(self, db => {
+            sqlx::query_as(concat!(
+                stray_accounts!("event_queue"),
+                new_columns!(),
+                "join strays s on s.name = q.account where q.state = 'new' order by q.id limit $1"
+            ))
             .bind(i64::from(limit))
             .fetch_all(db)
             .await?

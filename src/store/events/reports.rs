@@ -10,6 +10,9 @@ use crate::store::{Result, Run, RunCounts, Store, StoreError, read};
 pub struct EventRow {
     /// Its number.
     pub id: i64,
+    /// Whose key it wants.
+    #[sqlx(try_from = "Lossy")]
+    pub account: String,
     /// Where it stands.
     pub state: String,
     /// Its name.
@@ -157,7 +160,7 @@ pub struct EventDepth {
 
 macro_rules! row_columns {
     () => {
-        "select id, state, name, start_at, api_id, code, reason, attempts, run_id, line from event_queue "
+        "select id, account, state, name, start_at, api_id, code, reason, attempts, run_id, line from event_queue "
     };
 }
 

@@ -7,7 +7,7 @@ use lumasync::domain::verdict::Cause;
 use lumasync::store::{Settlement, StoreError};
 use tokio::task::JoinHandle;
 
-use super::fixture::{Fixture, delivered, on_postgres, people, refs, settlement};
+use super::fixture::{ACCOUNT, Fixture, delivered, on_postgres, people, refs, settlement};
 use crate::support::PATIENCE;
 
 #[test]
@@ -54,7 +54,8 @@ async fn give_up_while_settling(db: &Fixture) {
     let person = db.outside().await;
     person.execute("begin; select 1 from attempts for update").await;
     let (store, now) = (db.store.clone(), db.now());
-    let giving_up = tokio::spawn(async move { store.give_up_claims(worker, Kind::Members, now).await });
+    let giving_up =
+        tokio::spawn(async move { store.give_up_claims(worker, ACCOUNT, Kind::Members, now).await });
     wait_for(db, || giving_up.is_finished(), 1).await;
     let settling = settle(db, delivered(&batch));
     wait_for(db, || settling.is_finished(), 2).await;

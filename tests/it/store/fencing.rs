@@ -186,7 +186,7 @@ async fn what_a_living_worker_gives_up_is_pending_again_and_its_events_are_not_t
     let (worker, other) = (db.worker().await, db.worker().await);
     let stale = db.claim(worker, 1).await.remove(0);
     let kept = db.claim(other, 1).await.remove(0);
-    let given_up = |kind| db.store.give_up_claims(worker, kind, db.now());
+    let given_up = |kind| db.store.give_up_claims(worker, ACCOUNT, kind, db.now());
     assert_eq!(given_up(Kind::Events).await.expect("written"), 0);
     assert_eq!(given_up(Kind::Members).await.expect("written"), 1);
     is_lost_and_changes_nothing(db, &stale).await;

@@ -160,7 +160,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
         now: db.now(),
     };
     let (run, tags) = (db.store.begin_running(run).await.expect("a run"), db.tag_set("tag-vip").await);
-    let rows = db.store.new_rows(100).await.expect("read");
+    let rows = db.store.new_rows(ACCOUNT, 100).await.expect("read");
     assert_eq!(rows.len(), 40);
     let outcome = |row: &lumasync::store::NewRow| match row.id % 2 {
         0 => QueueOutcome::Pending { address: None, key_hash: key_hash(&row.email), tag_set: tags, batch: 0 },
@@ -186,7 +186,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
     let counts = db.store.count_rows(&run).await.expect("counted");
     assert_eq!((counts.read, counts.pending, counts.invalid), (40, 20, 20));
     assert_eq!(db.count("select count(*) from batches").await, 1);
-    assert!(db.store.new_rows(100).await.expect("read").is_empty());
+    assert!(db.store.new_rows(ACCOUNT, 100).await.expect("read").is_empty());
 }
 
 async fn a_batch_is_not_filled_once_it_is_claimed(db: &Fixture) {
@@ -196,7 +196,7 @@ async fn a_batch_is_not_filled_once_it_is_claimed(db: &Fixture) {
     let claimed = db.claim(worker, 1).await.remove(0);
     assert!(db.store.open_batches(run, 10).await.expect("read").is_empty());
     db.execute("insert into member_queue (email) values ('late@example.org')").await;
-    let row = db.store.new_rows(1).await.expect("read").remove(0);
+    let row = db.store.new_rows(ACCOUNT, 1).await.expect("read").remove(0);
     let late = QueueRow {
         id: row.id,
         outcome: QueueOutcome::Pending {

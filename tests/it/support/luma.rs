@@ -33,6 +33,21 @@ impl Luma {
         self.sandbox.snapshot()
     }
 
+    /// The counters of one key.
+    pub(crate) fn snapshot_of(&self, key: &str) -> Snapshot {
+        self.sandbox.snapshot_of(key)
+    }
+
+    /// Every event that a key holds.
+    pub(crate) fn events_of(&self, key: &str) -> Vec<HeldEvent> {
+        self.sandbox.events_of(key)
+    }
+
+    /// Everybody that a key holds, with their tags.
+    pub(crate) fn members_of(&self, key: &str) -> BTreeMap<String, Vec<String>> {
+        self.sandbox.members_of(key)
+    }
+
     /// Every event it holds.
     pub(crate) fn events(&self) -> Vec<HeldEvent> {
         self.sandbox.events()
