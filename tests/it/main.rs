@@ -8,6 +8,7 @@ mod architecture;
 mod archive;
 mod cancel;
 mod cli;
+mod deploy;
 mod durability;
 mod events;
 mod events_doubt;
