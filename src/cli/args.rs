@@ -122,8 +122,12 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SyncArgs {
-    /// Files to take in; none means the drop folder, the queues and whatever is left over
+    /// Files to take in; neither files nor sources mean the drop folder, every source, the queues and whatever
+    /// is left over
     pub(super) files: Vec<PathBuf>,
+    /// A source of the configuration to take in
+    #[arg(long = "source", value_name = "NAME")]
+    pub(super) sources: Vec<String>,
     /// What the rows of the files are
     #[arg(long, value_enum, default_value = "members", requires = "files")]
     pub(super) kind: KindChoice,
@@ -139,6 +143,13 @@ pub(super) struct SyncArgs {
     pub(super) again: bool,
     #[command(flatten)]
     pub(super) sandbox: SandboxChoice,
+}
+
+impl SyncArgs {
+    /// Whether everything there is is meant.
+    pub(super) fn names_nothing(&self) -> bool {
+        self.files.is_empty() && self.sources.is_empty()
+    }
 }
 
 #[derive(Debug, Args)]

@@ -6,17 +6,18 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::{CheckArgs, Global, Output};
-use super::context::{Need, client, folder_settings, load, open_store, sources};
+use super::context::{Need, client, folder_settings, load, open_store, sources as places};
 use super::exit::Exit;
 use super::explain::explain;
 use super::out;
+use super::sources;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Database};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::ingest::folder::Layout;
 
 /// One thing that was looked at.
-struct Finding {
+pub(super) struct Finding {
     what: &'static str,
     /// Whose, where it is not everybody's.
     account: Option<String>,
@@ -25,8 +26,12 @@ struct Finding {
 }
 
 impl Finding {
-    fn ok(what: &'static str, text: impl Into<String>) -> Self {
+    pub(super) fn ok(what: &'static str, text: impl Into<String>) -> Self {
         Self { what, account: None, exit: Exit::Ok, text: text.into() }
+    }
+
+    pub(super) const fn failed(what: &'static str, exit: Exit, text: String) -> Self {
+        Self { what, account: None, exit, text }
     }
 }
 
@@ -51,6 +56,7 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
             findings.extend(found.map(|finding| Finding { account: name.clone(), ..finding }));
         }
     }
+    findings.extend(Box::pin(sources::check(&config, args.connect)).await);
     let exit = findings.iter().map(|finding| finding.exit).max().unwrap_or(Exit::Ok);
     let text = || {
         findings.iter().fold(String::new(), |mut text, finding| {
@@ -76,7 +82,7 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
 }
 
 fn problems(global: &Global, error: &anyhow::Error) -> anyhow::Result<Exit> {
-    let problems = match Config::load(&sources(global, Need::Luma)) {
+    let problems = match Config::load(&places(global, Need::Luma)) {
         Ok(_) => Vec::new(),
         Err(error) => error
             .problems

@@ -72,7 +72,10 @@ impl Exit {
             EngineError::KeyRefused { .. }
             | EngineError::WrongAccount { .. }
             | EngineError::Halted { .. }
+            | EngineError::Columns { .. }
+            | EngineError::Overlap { .. }
             | EngineError::Mixed { .. } => Self::Config,
+            EngineError::Source { fault, .. } if fault.is_about_the_query() => Self::Config,
             EngineError::Stopped => Self::Terminated,
             error if error.is_passing() => Self::TryLater,
             _ => Self::Failed,

@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::args::{KindChoice, SyncArgs};
 use super::exit::Exit;
 use super::explain::explain_std;
-use super::out;
 use super::words::{count, moment};
 use super::workshop::Desk;
+use super::{out, sources};
 use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
 use crate::engine::{DropFolder, EngineError, Stop, Taken, Taking, printable};
-use crate::store::{FileState, Run, RunSource, StoreError};
+use crate::store::{FileState, PassState, Run, RunSource, StoreError};
 
 /// How long another process that takes in the same file is left alone.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -87,6 +87,9 @@ pub(super) async fn take_files(
             }
         }
     }
+    if !args.sources.is_empty() {
+        sources::take(Some(&args.sources), desk, stop, &mut pass).await?;
+    }
     Ok(pass)
 }
 
@@ -124,7 +127,7 @@ async fn taken_before(path: &Path, kind: Kind, run_id: i64, desk: &Desk<'_>) -> 
     Ok(goes_on)
 }
 
-/// No names: the folder, the queue, and whatever earlier runs have left.
+/// No names: the folder, every source, the queue, and whatever earlier runs have left.
 pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass, EngineError> {
     let mut pass = Pass::default();
     desk.engine.end_doubts().await?;
@@ -139,7 +142,9 @@ pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass
     for run in open_runs(desk).await? {
         let is_taken =
             desk.workshop.store.file_of_run(run.id).await?.is_none_or(|file| file.state != FileState::Taking);
-        if is_taken {
+        let is_passed =
+            desk.workshop.store.pass_of_run(run.id).await?.is_none_or(|pass| pass.state != PassState::Taking);
+        if is_taken && is_passed {
             pass.runs.push(run.id);
         }
     }
@@ -173,6 +178,7 @@ pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass
             pass.exit = Some(Exit::Failed);
         }
     }
+    sources::take(None, desk, stop, &mut pass).await?;
     loop {
         match desk.engine.take_event_queue().await {
             Ok(0) => break,

@@ -23,6 +23,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod signals;
+mod sources;
 mod status;
 mod summary;
 mod sync;

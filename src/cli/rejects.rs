@@ -16,7 +16,7 @@ use super::{out, rejected_events};
 use crate::domain::code::Code;
 use crate::domain::state::Kind;
 use crate::ingest::{MISSING, Outcome, ReadOptions, identity, neutralise, write_results};
-use crate::store::{BadRow, EventFilter, InputFile, Store, StoreError};
+use crate::store::{BadRow, EventFilter, InputFile, RunSource, Store, StoreError};
 
 /// Said where every row is well.
 pub(super) const NOTHING: &str =
@@ -55,8 +55,9 @@ pub(super) async fn run(global: &Global, args: &RejectsArgs) -> anyhow::Result<E
     };
     let account = run.account.clone();
     let (format, options) = (args.format, ReadOptions { kind: run.kind, ..read_options(&config) });
+    let is_sql = run.source == RunSource::Sql;
     let written =
-        tokio::task::spawn_blocking(move || write(format, source, &options, &account, rows)).await?;
+        tokio::task::spawn_blocking(move || write(format, source, is_sql, &options, &account, rows)).await?;
     sender.await??;
     store.close().await;
     written?;
@@ -68,7 +69,7 @@ async fn send_bad_rows(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> Res
     loop {
         let page = store.bad_rows(run, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
-        // A run has rows of a file or of the queue, never both.
+        // A run has rows with lines or rows of the queue, never both.
         after = (last.line.unwrap_or(0), last.id);
         for row in page {
             if to.send(row).await.is_err() {
@@ -115,6 +116,7 @@ async fn send_bad_events(store: &Store, run: i64, to: mpsc::Sender<BadRow>) -> R
 fn write(
     format: RejectsFormat,
     source: Option<PathBuf>,
+    is_sql: bool,
     options: &ReadOptions,
     account: &str,
     mut rows: mpsc::Receiver<BadRow>,
@@ -144,13 +146,18 @@ fn write(
             write_results(&path, options, outcomes, None, Some(&mut stdout))?;
         }
         (RejectsFormat::Csv, None) => {
+            if is_sql {
+                out::talk("rows that are mended where they come from are read again by the next pass");
+            }
             let mut csv = csv::Writer::from_writer(&mut stdout);
             csv.write_record(["email", "name", "tags", "_row", "_code", "_reason"])?;
             for row in rows {
                 let place = row.line.unwrap_or(row.id).to_string();
                 // What stood in these cells was never told apart: it must not come back as empty.
-                let is_lost =
-                    row.line.is_some() && Code::parse(&row.code).is_some_and(Code::is_about_the_whole_row);
+                // Of a query's row that is no member only the address is on record.
+                let is_lost = row.line.is_some()
+                    && (is_sql && row.tags.is_none()
+                        || Code::parse(&row.code).is_some_and(Code::is_about_the_whole_row));
                 let or_missing = |cell: Option<String>| match cell {
                     None if is_lost => MISSING.to_owned(),
                     cell => cell.unwrap_or_default(),

@@ -13,7 +13,7 @@ use super::place::{open_known, program};
 use super::summary::Summary;
 use super::words::{count, moment};
 use crate::clock::Clock;
-use crate::store::{CanceledRun, FileState};
+use crate::store::{CanceledRun, FileState, PassState};
 
 /// The last runs, newest first.
 pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
@@ -96,7 +96,10 @@ pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
             "canceled by hand when {} of {} parts of the file were taken in; its other rows never were",
             file.parts_done, file.parts
         ),
-        None => "canceled by hand".to_owned(),
+        None => match store.pass_of_run(id).await?.filter(|pass| pass.state == PassState::Taking) {
+            Some(_) => "canceled by hand while the source was taken in; its other rows never were".to_owned(),
+            None => "canceled by hand".to_owned(),
+        },
     };
     let canceled = store.cancel_run(id, &reason, Clock::system().now()).await?;
     store.close().await;

@@ -48,7 +48,10 @@ impl Summary {
         let requests = store.run_requests(run_id).await?;
         let causes = store.causes(run_id).await?;
         let twins = first_duplicates(store, run_id, TWINS).await?;
-        let read_as = store.file_of_run(run_id).await?.and_then(|file| file.shape);
+        let read_as = match store.file_of_run(run_id).await? {
+            Some(file) => file.shape,
+            None => store.pass_of_run(run_id).await?.and_then(|pass| pass.shape),
+        };
         let account = store.account(&run.account).await?;
         let is_rehearsal = account.as_ref().and_then(|account| account.origin.as_deref()) == Some(REHEARSAL);
         let block = account.and_then(|account| account.block);
@@ -99,8 +102,9 @@ impl Summary {
         let spent = spent.map(|spent| format!(" in {:.1} s", spent.as_secs_f64())).unwrap_or_default();
         let _ = write!(text, "\n  {}{spent}", count(*requests, "request"));
         if !self.twins.is_empty() {
-            let twins: Vec<String> =
-                self.twins.iter().map(|(line, twin)| format!("line {line} is line {twin} again")).collect();
+            let thing = thing(run.source);
+            let again = |(line, twin): &(u64, u64)| format!("{thing} {line} is {thing} {twin} again");
+            let twins: Vec<String> = self.twins.iter().map(again).collect();
             let more = if counts.duplicate > twins.len() as u64 { ", ..." } else { "" };
             let _ = write!(text, "\n  duplicates: {}{more}", twins.join(", "));
         }
@@ -130,7 +134,7 @@ impl Summary {
     }
 
     fn hints(&self, command: &str) -> Vec<String> {
-        let RunReport { run: Run { id, status, kind, account, .. }, counts, .. } = &self.report;
+        let RunReport { run: Run { id, status, kind, source, account, .. }, counts, .. } = &self.report;
         let mut hints = Vec::new();
         if counts.unknown > 0 {
             let events = count(counts.unknown, "event");
@@ -140,9 +144,14 @@ impl Summary {
             let sandbox = if self.is_rehearsal { " --sandbox" } else { "" };
             let kind = if *kind == Kind::Events { " --kind events" } else { "" };
             let account = if account == MAIN { String::new() } else { format!(" --account {account}") };
-            hints.push(format!(
-                "`{command} rejects {id} > fix.csv`, mend it, then `{command} sync{sandbox}{account}{kind} fix.csv`"
-            ));
+            hints.push(match source {
+                RunSource::Sql => format!(
+                    "`{command} rejects {id}` lists them; mend them where they come from, and the next pass reads them again"
+                ),
+                RunSource::Queue | RunSource::Folder | RunSource::File => format!(
+                    "`{command} rejects {id} > fix.csv`, mend it, then `{command} sync{sandbox}{account}{kind} fix.csv`"
+                ),
+            });
         }
         if counts.failed > 0 {
             hints.push(format!("`{command} retry --run {id}` brings the failed rows back"));
@@ -154,7 +163,9 @@ impl Summary {
                 count(counts.pending, "row")
             ));
         }
-        if *status == RunStatus::Queued {
+        if *status == RunStatus::Queued && *source == RunSource::Sql {
+            hints.push(format!("it is being taken in; `{command} runs cancel {id}` gives it up"));
+        } else if *status == RunStatus::Queued {
             hints.push(format!(
                 "the file was not taken in to its end: `{command} sync FILE` with the same bytes goes on, \
                  `{command} runs cancel {id}` gives it up"
@@ -246,11 +257,19 @@ async fn events_of(store: &Store, run: &Run) -> anyhow::Result<Vec<EventRow>> {
     })
 }
 
+/// What the number of a row counts.
+const fn thing(source: RunSource) -> &'static str {
+    match source {
+        RunSource::Queue | RunSource::Sql => "row",
+        RunSource::Folder | RunSource::File => "line",
+    }
+}
+
 /// Lines of a file, or numbers of rows where there is none.
 fn lines(reason: &ReasonGroup, source: RunSource) -> String {
     let lines: Vec<String> = reason.first_lines.iter().map(ToString::to_string).collect();
     let more = if reason.rows > reason.first_lines.len() as u64 { ", ..." } else { "" };
-    let thing = if source == RunSource::Queue { "row" } else { "line" };
+    let thing = thing(source);
     let plural = if reason.rows == 1 { "" } else { "s" };
     format!("{thing}{plural} {}{more}", lines.join(", "))
 }

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::args::{Global, KindChoice, SyncArgs};
+use super::args::{Global, SyncArgs};
 use super::context::resolve_tags;
 use super::exit::Exit;
 use super::explain::{explain, explain_std};
@@ -11,9 +11,11 @@ use super::intake::{Pass, open_folder, take_everything, take_files};
 use super::out;
 use super::progress::{Pace, Screen, show};
 use super::signals::Signals;
+use super::sources;
 use super::summary::Summary;
 use super::words::count;
 use super::workshop::{Desk, Task, Workshop};
+use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
 use crate::engine::{DrainEnd, EngineError, MAIN_ACCOUNT, Stop};
 use crate::store::Scope;
@@ -21,9 +23,13 @@ use crate::store::Scope;
 /// The command.
 pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
     let Some(tags) = resolve_tags(global, args)? else { return Ok(Exit::Usage) };
-    let task = if args.files.is_empty() { Task::Everything } else { Task::Files };
-    // Files are for one account, whatever the others wait for.
-    let account = args.account.as_deref().or((task == Task::Files).then_some(MAIN_ACCOUNT));
+    if !sources::are_known(global, args)? {
+        return Ok(Exit::Usage);
+    }
+    let task = if args.names_nothing() { Task::Everything } else { Task::Files };
+    // Files are for one account, whatever the others wait for; sources say whose they are.
+    let of_files = (task == Task::Files && args.sources.is_empty()).then_some(MAIN_ACCOUNT);
+    let account = args.account.as_deref().or(of_files);
     let opened = Box::pin(Workshop::open(global, &args.sandbox, task, account)).await?;
     let Some(workshop) = opened else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
@@ -87,7 +93,7 @@ async fn pass_of(
         // What the ledger calls delivered may be somebody else's: asked before it is believed.
         desk.engine.check_identity(stop).await?;
     }
-    let taken = if args.files.is_empty() {
+    let taken = if args.names_nothing() {
         take_everything(desk, stop).await
     } else {
         take_files(args, tags, desk, stop).await
@@ -141,7 +147,7 @@ async fn send(
     for run in &pass.runs {
         desk.engine.finish_run(*run).await?;
     }
-    if args.files.is_empty()
+    if args.names_nothing()
         && let Some(mut folder) = open_folder(desk)?
     {
         desk.engine.folder_pass(&mut folder, stop).await?;
@@ -150,7 +156,7 @@ async fn send(
 }
 
 async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> Result<DrainEnd, EngineError> {
-    if args.files.is_empty() {
+    if args.names_nothing() {
         // Neither is cut off where the other ends: what has left is settled by who sent it.
         let (events, members) = tokio::join!(
             desk.engine.drain_events(Scope::All, false, stop),
@@ -159,9 +165,9 @@ async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> R
         return Ok(if events? == DrainEnd::Stopped { DrainEnd::Stopped } else { members? });
     }
     for run in runs {
-        let end = match args.kind {
-            KindChoice::Members => desk.engine.drain(Scope::Run(*run), false, stop).await?,
-            KindChoice::Events => desk.engine.drain_events(Scope::Run(*run), false, stop).await?,
+        let end = match desk.workshop.store.run(*run).await?.map(|run| run.kind) {
+            Some(Kind::Events) => desk.engine.drain_events(Scope::Run(*run), false, stop).await?,
+            Some(Kind::Members) | None => desk.engine.drain(Scope::Run(*run), false, stop).await?,
         };
         if end == DrainEnd::Stopped {
             return Ok(DrainEnd::Stopped);

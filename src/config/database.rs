@@ -49,7 +49,8 @@ pub(super) fn database(reader: &mut Reader<'_>) -> Option<Database> {
     }
 }
 
-fn database_at(url: &str) -> Result<Database, Wrong> {
+/// Where a URL leads.
+pub(super) fn database_at(url: &str) -> Result<Database, Wrong> {
     let url = url.trim();
     match url.split_once(':') {
         Some(("sqlite", path)) => sqlite(path.strip_prefix("//").unwrap_or(path)),

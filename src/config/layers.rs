@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Environment, FileFormat, Format, Map, Source, Value, ValueKind};
 
+use super::place::origin as origin_of;
 use super::values::Wrong;
 use super::{Origin, Problem, Sources};
 
@@ -15,6 +16,8 @@ use super::{Origin, Problem, Sources};
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 const QUICKSTART: &str = include_str!("../../config/quickstart.toml");
 const PREFIX: &str = "LUMASYNC";
+/// Sections of which there may be several.
+const LISTS: [&str; 1] = ["source"];
 
 type Tree = Map<String, Value>;
 
@@ -68,11 +71,42 @@ pub(super) fn merge(sources: &Sources) -> Result<Merged, Problem> {
     // The defaults have no origin: nobody can be sent there to mend something.
     let defaults = FileFormat::Toml.parse(None, DEFAULTS).map_err(|error| syntax("default.toml", &*error))?;
     let mut builder = config::Config::builder();
+    let environment = without_lists(environment, &mut problems);
+    let flags = without_lists(flags, &mut problems);
     for layer in [defaults, below, environment, flags] {
         builder = builder.add_source(Layer(plain_roots(layer, &mut problems)));
     }
     let tree = builder.build().map_err(|error| Problem::new("configuration", error.to_string(), ""))?.cache;
-    Ok(Merged { tree, file, origin, problems })
+    Ok(Merged { tree: numbered(tree), file, origin, problems })
+}
+
+/// Gives the entries of lists of sections numbers for names, from 1.
+fn numbered(mut tree: Value) -> Value {
+    if let ValueKind::Table(root) = &mut tree.kind {
+        for value in root.values_mut() {
+            if let ValueKind::Array(entries) = &mut value.kind
+                && entries.iter().all(|entry| matches!(entry.kind, ValueKind::Table(_)))
+            {
+                let entries = std::mem::take(entries).into_iter().zip(1..);
+                value.kind = ValueKind::Table(entries.map(|(entry, at)| (at.to_string(), entry)).collect());
+            }
+        }
+    }
+    tree
+}
+
+/// Takes out what would replace a whole list of sections: only the file has those.
+fn without_lists(mut layer: Tree, problems: &mut Vec<Problem>) -> Tree {
+    for name in LISTS {
+        if let Some(value) = layer.remove(name) {
+            let place = origin_of(&value).map(ToOwned::to_owned);
+            let message = "can only be set in the file: it is a list of sections";
+            let hint =
+                format!("write each entry below a `[[{name}]]`; what is secret in it may be `env:NAME`");
+            problems.push(Problem { place, ..Problem::new(name, message, hint) });
+        }
+    }
+    layer
 }
 
 /// The file that was named, or the first that is found in the usual places.

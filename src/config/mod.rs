@@ -12,6 +12,7 @@ mod problem;
 mod reader;
 mod secret;
 mod sections;
+mod sources;
 mod types;
 mod values;
 
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 pub use accounts::Account;
 pub use problem::{ConfigError, Problem};
+pub use sources::{Cursor, Expect, Source};
 pub use types::{
     Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
     Worker,
@@ -52,6 +54,8 @@ pub struct Config {
     pub tags: TagBook,
     /// The drop folder and how its files are read.
     pub folder: Folder,
+    /// Somebody else's databases that members are read from.
+    pub sources: Vec<Source>,
     /// How the queue table is read.
     pub queue: Queue,
     /// What events must keep, and what becomes of those in doubt.

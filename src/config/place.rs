@@ -2,6 +2,8 @@
 //!
 //! The lines are found by a plain look over the text, good enough to lead a reader there.
 
+use std::collections::BTreeMap;
+
 use config::{Value, ValueKind};
 
 use super::layers::Merged;
@@ -21,7 +23,7 @@ pub(super) fn place(merged: &Merged, key: &str, value: Option<&Value>) -> Option
 }
 
 /// Where a value comes from; a section comes from where its first value does.
-fn origin(value: &Value) -> Option<&str> {
+pub(super) fn origin(value: &Value) -> Option<&str> {
     value.origin().or_else(|| match &value.kind {
         ValueKind::Table(table) => table.values().filter_map(origin).min(),
         _ => None,
@@ -31,11 +33,17 @@ fn origin(value: &Value) -> Option<&str> {
 /// The line on which a key, or the nearest thing around it, is written.
 fn line(text: &str, key: &str) -> Option<usize> {
     let mut section = String::new();
+    let mut entries: BTreeMap<String, usize> = BTreeMap::new();
     let mut best: Option<(usize, usize)> = None;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim_start_matches('\u{feff}').trim();
         let path = if let Some(header) = line.strip_prefix('[') {
             section = plain_path(header.split(']').next().unwrap_or_default().trim_start_matches('['));
+            if header.starts_with('[') {
+                let number = entries.entry(section.clone()).or_default();
+                *number += 1;
+                section = format!("{section}.{number}");
+            }
             section.clone()
         } else {
             match line.split_once('=') {
@@ -74,6 +82,12 @@ mod tests {
             ("batch.max_bytes", Some(6)),
             ("retry", None),
         ] {
+            assert_eq!(line(text, key), found, "{key}");
+        }
+        let text = "[[source]]\nname = 'a'\n[[source]]\n\nname = 'b'\n";
+        for (key, found) in
+            [("source.1.name", Some(2)), ("source.2.name", Some(5)), ("source.2.url", Some(3))]
+        {
             assert_eq!(line(text, key), found, "{key}");
         }
     }

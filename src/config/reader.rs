@@ -154,6 +154,53 @@ impl<'a> Reader<'a> {
         self.warnings.push(warning);
     }
 
+    /// How many entries a list of sections has; `source.1` is the first.
+    pub(super) fn entries(&mut self, key: &str) -> usize {
+        self.asked.insert(key.to_owned());
+        match self.find(key).map(|value| &value.kind) {
+            None => 0,
+            Some(ValueKind::Table(table)) if table.keys().all(|name| name.parse::<usize>().is_ok()) => {
+                table.len()
+            }
+            Some(_) => {
+                let hint = format!("write each entry below a `[[{key}]]` of its own");
+                self.wrong(key, Wrong::new("is a list of sections", hint));
+                0
+            }
+        }
+    }
+
+    /// The texts of a list, or of a single text that holds them separated by `;`.
+    pub(super) fn texts(&mut self, key: &str) -> Vec<String> {
+        let Some(ValueKind::Array(items)) = self.find(key).map(|value| &value.kind) else {
+            let text = self.text(key).unwrap_or_default();
+            let texts = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+            return texts.map(ToOwned::to_owned).collect();
+        };
+        self.asked.insert(key.to_owned());
+        let texts: Option<Vec<String>> = items.iter().map(single).collect();
+        if texts.is_none() {
+            self.wrong(
+                key,
+                Wrong::new("holds something that is no text", "write it like `[\"one\", \"two\"]`"),
+            );
+        }
+        texts.unwrap_or_default()
+    }
+
+    /// Whether the key is there at all.
+    pub(super) fn has(&self, key: &str) -> bool {
+        look_up(&self.merged.tree, key).is_some()
+    }
+
+    /// Fetches what a value names the place of, and leaves it to the caller what is wrong with that.
+    pub(super) fn fetched(&mut self, place: &Place<'_>) -> Result<SecretString, Wrong> {
+        let folder = self.merged.file.as_ref().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
+        let found = place.fetch(self.env, folder)?;
+        self.warnings.extend(found.warning);
+        Ok(found.secret)
+    }
+
     /// Complains where a key without a default is left out.
     pub(super) fn require(&mut self, key: &str, hint: &str) {
         if self.find(key).is_none() && !self.has_problem_above(key) {

@@ -9,6 +9,7 @@ use url::{Host, Url};
 use super::accounts::accounts;
 use super::database::database;
 use super::reader::Reader;
+use super::sources::sources;
 use super::types::{
     Batch, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
 };
@@ -42,10 +43,12 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         max_bytes: reader.size("batch.max_bytes", KIB),
         max_wait: reader.duration("batch.max_wait", Duration::ZERO),
     };
+    let (retry, tags) = (retry(reader), tags(reader, "tags"));
     Some(Config {
         batch,
-        retry: retry(reader),
-        tags: tags(reader, "tags"),
+        retry,
+        sources: sources(reader, &tags, &further, luma_required),
+        tags,
         folder: folder(reader),
         queue: Queue {
             poll: reader.duration("queue.poll", POLL),

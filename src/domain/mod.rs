@@ -5,6 +5,7 @@
 pub mod account;
 pub mod batch;
 pub mod code;
+pub mod cursor;
 pub mod email;
 pub mod event;
 pub mod guest;

@@ -94,8 +94,8 @@ impl Diff {
     /// Whether the ledger, of which these entries have the person's hash, has all of it.
     fn compare(&mut self, part: &Part, person: Changed, known: &[LedgerEntry<'_>], sets: &KnownSets) {
         let row = part.row(person.row);
-        let known = known.iter().find(|entry| row.is_of(entry.email_key));
-        if known.is_some_and(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
+        let mut known = known.iter().filter(|entry| row.is_of(entry.email_key));
+        if known.any(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
             self.unkept.push(UnkeptLine { line: row.line, twin: 0 });
         } else {
             self.changed.push(person);

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Source;
 use crate::domain::account::MAIN;
 use crate::domain::verdict::Cause;
-use crate::ingest::FileError;
-use crate::store::StoreError;
+use crate::ingest::{ColumnsError, FileError};
+use crate::store::{SourceError, StoreError};
 
 /// An error that ends a pass. Nothing is lost by it: rows stay where they are.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,38 @@ pub enum EngineError {
         line: u64,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Somebody else's database.
+    #[error("source `{name}` {fault}")]
+    Source {
+        /// Which source.
+        name: String,
+        /// What is wrong with it.
+        fault: SourceError,
+    },
+    /// A query whose columns are not those of members.
+    #[error("source `{name}` {fault}")]
+    Columns {
+        /// Which source.
+        name: String,
+        /// What is wrong with them.
+        fault: ColumnsError,
+    },
+    /// A cursor that an overlap makes no sense for.
+    #[error(
+        "source `{name}` has a value in `{column}` that is neither a moment nor a number, so nobody can say what came shortly before it\nhint: name a column of moments in `cursor`, or set `overlap = \"0s\"` if its values only ever grow"
+    )]
+    Overlap {
+        /// Which source.
+        name: String,
+        /// Its cursor.
+        column: String,
+    },
+    /// A source that is being taken in.
+    #[error("source `{name}` is being taken in now\nhint: try again once that is done")]
+    SourceBusy {
+        /// Which source.
+        name: String,
     },
     /// The disk.
     #[error("cannot {what} `{path}`")]
@@ -103,13 +136,16 @@ impl EngineError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Store(error) => error.is_passing() || matches!(error, StoreError::Lost { .. }),
-            Self::Unreachable(_) | Self::Changed { .. } => true,
+            Self::Unreachable(_) | Self::Changed { .. } | Self::SourceBusy { .. } => true,
+            Self::Source { fault, .. } => fault.is_passing(),
             Self::File(error) => error.is_passing(),
             Self::Io { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Refused { .. }
             | Self::KeyRefused { .. }
+            | Self::Columns { .. }
+            | Self::Overlap { .. }
             | Self::WrongAccount { .. }
             | Self::Mixed { .. }
             | Self::Halted { .. }
@@ -129,6 +165,10 @@ impl EngineError {
             | Self::File(_)
             | Self::Changed { .. }
             | Self::Refused { .. }
+            | Self::Source { .. }
+            | Self::Columns { .. }
+            | Self::Overlap { .. }
+            | Self::SourceBusy { .. }
             | Self::Io { .. }
             | Self::Mixed { .. }
             | Self::Stopped
@@ -137,6 +177,10 @@ impl EngineError {
         let text = self.to_string();
         let text = text.split('\n').next().unwrap_or_default().trim_end_matches('.');
         Some(format!("stopped: {text}; `lumasync sync` goes on {goes_on}"))
+    }
+
+    pub(super) fn source(source: &Source, fault: SourceError) -> Self {
+        Self::Source { name: source.name.clone(), fault }
     }
 
     pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {

@@ -3,7 +3,7 @@
 use super::error::chain;
 use super::{Engine, EngineError};
 use crate::domain::state::RunStatus;
-use crate::store::{FileState, Run, RunCounts, RunReport};
+use crate::store::{FileState, PassState, Run, RunCounts, RunReport, SourcePass};
 
 /// What became of a run that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,8 @@ impl Engine {
 
     async fn close(&self, run: &Run) -> Result<(), EngineError> {
         let counts = self.store.count_rows(run).await?;
-        let breach = breach(&counts);
+        let pass = self.store.pass_of_run(run.id).await?;
+        let breach = breach(&counts).or_else(|| pass.and_then(|pass| broken(&pass, &counts)));
         let status = if breach.is_some() { RunStatus::Failed } else { counts.status() };
         let ended =
             self.store.end_run(run.id, status, breach.as_deref(), counts.read, self.clock.now()).await?;
@@ -95,6 +96,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A pass that broke off has failed, whatever became of the rows that it took in.
+fn broken(pass: &SourcePass, counts: &RunCounts) -> Option<String> {
+    let PassState::Broken(why) = &pass.state else { return None };
+    let rows = counts.read;
+    Some(format!(
+        "broke off after {rows} rows, which have their outcome; the next pass reads the others: {why}"
+    ))
 }
 
 /// Every row read ends in exactly one outcome; otherwise in these words.

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod archive;
+mod awaited;
 mod control;
 mod diff;
 mod drain;
@@ -20,14 +21,18 @@ mod identity;
 mod intake;
 mod lines;
 mod merge;
+mod parts;
 mod places;
 mod queue;
 mod send;
 mod service;
+mod source;
 mod stop;
+mod survey;
 mod unkept;
 mod worker;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -41,6 +46,7 @@ pub use folder::DropFolder;
 pub use folder_view::{FailedFile, FolderView};
 pub use intake::{Taken, Taking};
 pub use places::printable;
+pub use source::{Source, SourceCursor, SourceLook, look_at};
 pub use stop::{Stop, Stopper};
 pub use unkept::first_duplicates;
 pub use worker::is_alive_here;
@@ -194,6 +200,8 @@ pub struct Engine {
     /// The last claim of an event that came here: a later one was lost on its way.
     last_event_claim: Arc<AtomicI64>,
     rng: Arc<std::sync::Mutex<fastrand::Rng>>,
+    /// Sources that this process takes in now.
+    reading: Arc<std::sync::Mutex<HashSet<String>>>,
 }
 
 impl Engine {
@@ -231,6 +239,7 @@ impl Engine {
             proved: Arc::default(),
             last_event_claim: Arc::default(),
             rng: Arc::new(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))),
+            reading: Arc::default(),
         }
     }
 

@@ -18,11 +18,17 @@ pub async fn first_duplicates(
     run_id: i64,
     limit: usize,
 ) -> Result<Vec<(u64, u64)>, EngineError> {
-    let Some(file) = store.file_of_run(run_id).await? else { return Ok(Vec::new()) };
+    let parts = match store.file_of_run(run_id).await? {
+        Some(file) => file.parts,
+        None => store.pass_of_run(run_id).await?.map_or(0, |pass| pass.parts),
+    };
+    if parts == 0 {
+        return Ok(Vec::new());
+    }
     let (to, mut lines) = mpsc::channel(IN_TRANSIT);
     let sender = {
         let store = store.clone();
-        tokio::spawn(async move { send_unkept(&store, run_id, file.parts, to).await })
+        tokio::spawn(async move { send_unkept(&store, run_id, parts, to).await })
     };
     let mut found = Vec::new();
     while found.len() < limit {

@@ -51,6 +51,10 @@ async fn end_dead(store: &Store, clock: &Clock, own_id: Option<i64>) -> Result<(
             tracing::warn!(worker = worker.id, batches, "a worker is gone; its batches are pending again");
         }
     }
+    let passes = Box::pin(store.break_orphaned_passes(clock.now())).await?;
+    if passes > 0 {
+        tracing::warn!(passes, "sources that were left half taken in are free; what was taken in is sent");
+    }
     let orphans = store.free_orphans(clock.now()).await?;
     if orphans > 0 {
         tracing::warn!(batches = orphans, "batches of unknown workers are pending again");

@@ -31,6 +31,13 @@ impl Cells {
         self.0.push(Cell { start, end: record.len(), quoted: false });
     }
 
+    /// Takes the cells of a record that lie one after the other, by where each ends.
+    pub(crate) fn set(&mut self, ends: &[usize]) {
+        self.0.clear();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        self.0.extend(starts.zip(ends).map(|(start, end)| Cell { start, end: *end, quoted: false }));
+    }
+
     fn split_quoted(&mut self, record: &[u8], delimiter: u8) {
         let mut start = 0;
         loop {

@@ -13,6 +13,8 @@ use crate::domain::email::Address;
 const HEADER_EXCERPT: usize = 200;
 /// How many columns that are not read are named.
 const UNREAD_NAMED: usize = 8;
+/// How the note of such columns begins.
+pub(crate) const NOT_READ: &str = "not read: ";
 
 /// What the first record says of all others, whatever they hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,23 +81,26 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Reads the first records of a file.
     pub(crate) fn new(rows: &[Vec<String>]) -> Result<Self, Fault> {
-        let mut heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
-        match find_email(&heading.header, &mut heading.notes)? {
-            Some(email) => {
-                let find = |names| find(&heading.header, names);
-                let (name, tags) = (find(NAME), find_all(&heading.header, TAGS));
-                let (first, last, status) = (find(FIRST), find(LAST), find(STATUS));
-                let others = [Some(email), name, first, last, status];
-                let read: Vec<Option<usize>> =
-                    others.into_iter().chain(tags.iter().copied().map(Some)).collect();
-                heading.notes.extend(unread(&heading.header, &read));
-                if tags.is_empty() {
-                    heading.warnings = like_tags(&heading.header, &read);
-                }
-                Ok(Self { heading, email, name, first, last, tags, status })
-            }
-            None => Self::without_header(rows).ok_or_else(|| no_email(&heading.header, rows)),
+        let heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
+        match Self::by_names(heading)? {
+            Ok(mapping) => Ok(mapping),
+            Err(heading) => Self::without_header(rows).ok_or_else(|| no_email(&heading.header, rows)),
         }
+    }
+
+    /// Goes by the names alone; the heading comes back where none of them is that of an address.
+    pub(crate) fn by_names(mut heading: Heading) -> Result<Result<Self, Heading>, Fault> {
+        let Some(email) = find_email(&heading.header, &mut heading.notes)? else { return Ok(Err(heading)) };
+        let find = |names| find(&heading.header, names);
+        let (name, tags) = (find(NAME), find_all(&heading.header, TAGS));
+        let (first, last, status) = (find(FIRST), find(LAST), find(STATUS));
+        let others = [Some(email), name, first, last, status];
+        let read: Vec<Option<usize>> = others.into_iter().chain(tags.iter().copied().map(Some)).collect();
+        heading.notes.extend(unread(&heading.header, &read));
+        if tags.is_empty() {
+            heading.warnings = like_tags(&heading.header, &read);
+        }
+        Ok(Ok(Self { heading, email, name, first, last, tags, status }))
     }
 
     /// Whether this is the header of a list of members.
@@ -204,7 +209,7 @@ pub(crate) fn unread(header: &[String], read: &[Option<usize>]) -> Option<String
     let more = names.len().saturating_sub(UNREAD_NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let first = names.iter().take(UNREAD_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    (!names.is_empty()).then(|| format!("not read: {first}{more}"))
+    (!names.is_empty()).then(|| format!("{NOT_READ}{first}{more}"))
 }
 
 /// Columns that may hold tags, where no column is called so: without a word their people would go untagged.

@@ -27,7 +27,7 @@ const BLOCKS_AHEAD: usize = 2;
 const TAG_CELLS: usize = 4096;
 const TAG_CELL_LENGTH: usize = 256;
 /// How much of a refused address is kept.
-const EMAIL_KEPT: usize = 320;
+pub(super) const EMAIL_KEPT: usize = 320;
 
 /// One record of a file.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub fn read_members(
         return super::jsonl_members::read(path, options, book, extra, sets, sink);
     }
     let table = Table::of_members(path, options).map_err(refuse)?;
-    let mut parser = Parser::new(&table, options, book, extra, sets);
+    let mut parser = Parser::new(table.columns.clone(), table.delimiter(), options, book, extra, sets);
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
         let reading = thread::Builder::new()
@@ -112,7 +112,7 @@ fn read_ahead<C>(mut table: Table<C>, sender: &SyncSender<Result<Block, Fault>>)
 }
 
 /// Turns records into rows.
-struct Parser<'p> {
+pub(super) struct Parser<'p> {
     mapping: Mapping,
     delimiter: u8,
     max_cell: usize,
@@ -126,16 +126,17 @@ struct Parser<'p> {
 }
 
 /// What is wrong with a row, before it is known where that is.
-struct Trouble {
-    code: Code,
-    reason: String,
+pub(super) struct Trouble {
+    pub(super) code: Code,
+    pub(super) reason: String,
     /// The byte of the record.
     at: usize,
 }
 
 impl<'p> Parser<'p> {
-    fn new(
-        table: &Table<Mapping>,
+    pub(super) fn new(
+        mapping: Mapping,
+        delimiter: u8,
         options: &ReadOptions,
         book: &'p TagBook,
         extra: &'p TagSet,
@@ -143,8 +144,8 @@ impl<'p> Parser<'p> {
     ) -> Self {
         let untagged = sets.intern(extra.clone());
         Self {
-            mapping: table.columns.clone(),
-            delimiter: table.delimiter(),
+            mapping,
+            delimiter,
             max_cell: options.max_cell,
             guests: options.guests,
             book,
@@ -171,6 +172,24 @@ impl<'p> Parser<'p> {
             return Err(Trouble { code: code_of(flaw), reason: describe(flaw).to_owned(), at });
         }
         self.check_width(record)?;
+        self.member(record)
+    }
+
+    /// A record whose cells lie one after the other, by where each ends.
+    pub(super) fn cells<'r>(&mut self, record: &'r str, ends: &[usize]) -> Result<MemberRow<'r>, Trouble> {
+        self.cells.set(ends);
+        if let Some(zero) = record.find('\0') {
+            let column = ends.partition_point(|end| *end <= zero);
+            return Err(self.trouble(Code::RowMalformed, column, "holds a zero byte"));
+        }
+        if self.cells.raw(record, self.mapping.email).contains(char::REPLACEMENT_CHARACTER) {
+            let said = "holds bytes that are no text";
+            return Err(self.trouble(Code::EncodingInvalid, self.mapping.email, said));
+        }
+        self.member(record)
+    }
+
+    fn member<'r>(&mut self, record: &'r str) -> Result<MemberRow<'r>, Trouble> {
         self.check_guest(record)?;
         let address = self.address(record)?;
         let name = self.name(record)?;

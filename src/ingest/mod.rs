@@ -1,4 +1,4 @@
-//! Files in, rows of members or events or row errors out, in constant memory.
+//! Files and rows of queries in, rows of members or events or row errors out, in constant memory.
 //!
 //! Takes what people export: packed, in old encodings, with broken quotes and odd headers. Nothing a file
 //! holds can stop the rows around it. Knows no database, no network, no configuration and no runtime.
@@ -19,6 +19,7 @@ mod mapping;
 mod member;
 mod moving;
 mod open;
+mod query;
 mod reader;
 mod results;
 mod sniff;
@@ -31,7 +32,8 @@ pub use error::{Fault, FileError};
 pub use event::{EventRow, read_events};
 pub use jsonl::is_jsonl;
 pub use member::{MemberRow, Row, RowError, read_members};
-pub(crate) use open::modified;
 pub use open::{Compression, Identity, identity};
+pub(crate) use open::{hexadecimal, modified};
+pub use query::{ColumnsError, MemberColumns, QueryMembers, column_place, member_fields};
 pub use results::{Counts, Outcome, ResultsError, write_results};
 pub use table::{ReadOptions, Shape};

@@ -174,7 +174,7 @@ fn read_identity(path: &Path) -> io::Result<Identity> {
     Ok(Identity { sha256: hexadecimal(&hash.finalize()), size, modified })
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -129,10 +129,24 @@ impl SpillWriter {
         Ok(())
     }
 
+    /// Bytes that all rows together take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.written + self.buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>()
+    }
+
     /// Ends the taking.
     #[must_use]
     pub fn finish(self) -> Spill {
-        Spill { buffers: self.buffers, blocks: self.blocks, file: self.file }
+        Spill { buffers: self.buffers, blocks: self.blocks, file: self.file, joined: 1 }
+    }
+
+    /// Ends the taking of an input whose size was not known: as many parts as suit it by now, or as there
+    /// are. Parts lie side by side in the order of their hashes, so neighbours make a larger one.
+    #[must_use]
+    pub fn finish_in(self, parts: u32) -> Spill {
+        let joined = (self.buffers.len() / parts.max(1) as usize).max(1);
+        Spill { joined, ..self.finish() }
     }
 }
 
@@ -156,22 +170,38 @@ pub struct Spill {
     buffers: Vec<Vec<u8>>,
     blocks: Vec<Vec<(u64, usize)>>,
     file: Option<File>,
+    /// How many of the writer's parts make one.
+    joined: usize,
 }
 
 impl Spill {
+    /// Bytes that all rows together take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let written = self.blocks.iter().flatten().map(|(_, len)| *len as u64);
+        written.chain(self.buffers.iter().map(|buffer| buffer.len() as u64)).sum()
+    }
+
+    /// How many parts there are.
+    #[must_use]
+    pub fn parts(&self) -> u32 {
+        u32::try_from(self.buffers.len() / self.joined).unwrap_or(u32::MAX)
+    }
+
     /// Reads one part into memory and sorts it.
     pub fn load(&self, part: u32) -> io::Result<Part> {
-        let part = part as usize;
-        let size: usize = self.blocks[part].iter().map(|(_, len)| len).sum();
-        let mut bytes = vec![0; size];
-        let mut filled = 0;
-        for &(offset, len) in &self.blocks[part] {
-            if let Some(file) = &self.file {
-                file.read_exact_at(&mut bytes[filled..filled + len], offset)?;
+        let first = part as usize * self.joined;
+        let mut bytes = Vec::new();
+        for (blocks, rest) in self.blocks.iter().zip(&self.buffers).skip(first).take(self.joined) {
+            for &(offset, len) in blocks {
+                let start = bytes.len();
+                bytes.resize(start + len, 0);
+                if let Some(file) = &self.file {
+                    file.read_exact_at(&mut bytes[start..], offset)?;
+                }
             }
-            filled += len;
+            bytes.extend_from_slice(rest);
         }
-        bytes.extend_from_slice(&self.buffers[part]);
         Ok(Part::index(bytes))
     }
 }
@@ -334,59 +364,4 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn parts_cover_every_hash_once() {
-        for parts in [1, 2, 16, 1_024] {
-            let mut next = i64::MIN;
-            for part in 0..parts {
-                let (from, to) = hash_range(part, parts);
-                assert_eq!(from, next, "part {part} of {parts}");
-                assert_eq!((part_of(from, parts), part_of(to, parts)), (part as usize, part as usize));
-                next = to.wrapping_add(1);
-            }
-            assert_eq!(next, i64::MIN, "the last part ends where the first begins");
-        }
-        assert_eq!((parts_for(0), parts_for(PART_BYTES * 5), parts_for(u64::MAX / 2)), (1, 8, 1_024));
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_comes_back_once_and_sorted(
-            rows in prop::collection::vec((any::<i64>(), "[a-z]{0,12}", "\\PC{0,8}"), 0..200)
-        ) {
-            let dir = tempfile::tempdir().expect("a folder");
-            let mut writer = SpillWriter::new(4, dir.path());
-            for (line, (hash, email, name)) in rows.iter().enumerate() {
-                writer.push(*hash, line as u64, 7, email, name).expect("taken");
-                writer.push_bad(line as u64, Code::EmailInvalid, email, name).expect("taken");
-                if line % 50 == 49 {
-                    for part in 0..4 {
-                        writer.flush(part).expect("written");
-                    }
-                }
-            }
-            let spill = writer.finish();
-            let mut seen = vec![false; rows.len()];
-            let mut bad = 0;
-            for number in 0..4 {
-                let part = spill.load(number).expect("read");
-                let rows_of_part = || (0..part.len()).map(|place| part.row(place));
-                prop_assert!(rows_of_part().map(|row| (row.hash, row.line)).is_sorted());
-                for row in rows_of_part() {
-                    let line = usize::try_from(row.line).expect("small");
-                    let (hash, email, name) = &rows[line];
-                    prop_assert_eq!((row.hash, row.email(), row.name()), (*hash, email.as_str(), name.as_str()));
-                    prop_assert!(!std::mem::replace(&mut seen[line], true));
-                }
-                bad += part.bad().len();
-            }
-            prop_assert!(seen.iter().all(|seen| *seen));
-            prop_assert_eq!(bad, rows.len());
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What a person does to runs by hand: bring failed rows back, give a run up, see what stands still and why.
 
 use super::dialect::{lock_rows, storable};
+use super::passes::break_off;
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 use crate::domain::code::Code;
@@ -170,6 +171,7 @@ impl Store {
             .bind(id)
             .execute(&mut *tx)
             .await?;
+            break_off!(tx, id, reason, now);
             Some(CanceledRun { rows: drop_pending!(tx, id, now), in_flight: in_flight.unsigned_abs() })
         }});
         Ok(canceled)

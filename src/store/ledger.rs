@@ -25,6 +25,12 @@ pub struct LedgerEntry<'a> {
 pub struct LedgerSlice(String);
 
 impl LedgerSlice {
+    /// Adds an entry.
+    pub fn add(&mut self, email_key: &str, tag_set: i64) {
+        let lead = if self.0.is_empty() { "" } else { "\n" };
+        self.0.extend([lead, email_key, " ", &tag_set.to_string()]);
+    }
+
     /// The entries in order of hash and key.
     pub fn entries(&self) -> Result<Vec<LedgerEntry<'_>>> {
         let mut entries = Vec::with_capacity(self.0.len() / 32);

@@ -19,6 +19,7 @@ mod ledger;
 mod lossy;
 mod open;
 mod open_postgres;
+mod passes;
 mod queue;
 mod quota;
 mod redate;
@@ -27,6 +28,7 @@ mod results;
 mod rows;
 mod runs;
 mod settle;
+mod source;
 mod steps;
 mod time;
 mod workers;
@@ -45,13 +47,17 @@ pub use events::{
 pub use files::{FileState, InputFile, NewFile};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
+pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
 pub use queue::{NewRow, QueueOutcome, QueueRow};
 pub use quota::Allowance;
 pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup, RunCounts, RunReport};
 pub use results::LineOutcome;
-pub use rows::{BadInput, Intake, OpenBatch, PendingRow, UnkeptLines};
+pub use rows::{BadInput, Input, Intake, OpenBatch, PendingRow, UnkeptLines};
 pub use runs::{NewRun, Run, RunSource};
 pub use settle::Settlement;
+pub use source::{
+    After, CursorReading, Reading, SourceColumn, SourceDatabase, SourceError, SourceReader, SourceRow,
+};
 pub use workers::{Worker, WorkerIdentity};
 
 /// The open database. Cheap to clone.

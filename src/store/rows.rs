@@ -50,15 +50,24 @@ pub struct UnkeptLines {
 /// A batch that is still to be filled, as stored.
 pub type OpenBatch = PlannedBatch;
 
-/// One part of a file: everything that is written about it at once.
+/// What is taken in part by part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The file with this number.
+    File(i64),
+    /// The pass over a source that the run is.
+    Pass,
+}
+
+/// One part of a file or of a pass: everything that is written about it at once.
 #[derive(Debug)]
 pub struct Intake<'a> {
     /// Whose key it uses.
     pub account: &'a str,
     /// The run.
     pub run_id: i64,
-    /// The file.
-    pub file_id: i64,
+    /// What it is a part of.
+    pub input: Input,
     /// Which part this is, from 0.
     pub part: u32,
     /// Whether it is the last one.
@@ -74,6 +83,14 @@ pub struct Intake<'a> {
     /// When.
     pub now: Time,
 }
+
+/// Notes that a part is in the queue, once.
+const MOVE_FILE: &str = "
+    update input_files set parts_done = parts_done + 1, state = case when $3 then 'taken' else state end
+     where id = $1 and parts_done = $2 and state = 'taking'";
+const MOVE_PASS: &str = "
+    update source_passes set parts_done = parts_done + 1, state = case when $3 then 'taken' else state end
+     where run_id = $1 and parts_done = $2 and state = 'taking'";
 
 /// Bulk work goes after what people wait for.
 pub(super) const BULK_PRIORITY: i64 = 1_000;
@@ -133,22 +150,22 @@ macro_rules! write_batches {
 pub(super) use write_batches;
 
 impl Store {
-    /// Writes one part of a file: rows, batches, counts and position, all or nothing. The ids of
+    /// Writes one part of a file or of a pass: rows, batches, counts and position, all or nothing. The ids of
     /// its batches, in their order. `Lost` where another process has taken this part.
     pub async fn add_part(&self, intake: &Intake<'_>) -> Result<Vec<i64>> {
         let ids = write_tx!(self, tx => {
-            let moved = sqlx::query(
-                "update input_files
-                    set parts_done = parts_done + 1, state = case when $3 then 'taken' else state end
-                  where id = $1 and parts_done = $2 and state = 'taking'",
-            )
-            .bind(intake.file_id)
-            .bind(i64::from(intake.part))
-            .bind(intake.is_last)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            ensure_rows(moved, 1, || format!("part {} of file `{}`", intake.part, intake.file_id))?;
+            let (sql, id) = match intake.input {
+                Input::File(id) => (MOVE_FILE, id),
+                Input::Pass => (MOVE_PASS, intake.run_id),
+            };
+            let moved = sqlx::query(sql)
+                .bind(id)
+                .bind(i64::from(intake.part))
+                .bind(intake.is_last)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            ensure_rows(moved, 1, || format!("part {} of run `{}`", intake.part, intake.run_id))?;
 
             let ids = write_batches!(tx, intake.account, intake.run_id, BULK_PRIORITY, intake.batches, |_| intake.now);
 

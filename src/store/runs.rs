@@ -1,5 +1,6 @@
 //! Runs: one pass over one source, from its beginning to its status.
 
+use super::passes::move_position;
 use super::{Result, Store, StoreError, dialect::lock_rows, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
 use crate::domain::state::{Kind, RunStatus, Trigger};
@@ -13,6 +14,8 @@ pub enum RunSource {
     Folder,
     /// A file by hand.
     File,
+    /// Somebody else's database.
+    Sql,
 }
 
 impl RunSource {
@@ -23,6 +26,7 @@ impl RunSource {
             Self::Queue => "queue",
             Self::Folder => "folder",
             Self::File => "file",
+            Self::Sql => "sql",
         }
     }
 
@@ -32,7 +36,7 @@ impl RunSource {
         match self {
             Self::Queue => Trigger::Queue,
             Self::Folder => Trigger::Folder,
-            Self::File => Trigger::Manual,
+            Self::File | Self::Sql => Trigger::Manual,
         }
     }
 
@@ -41,6 +45,7 @@ impl RunSource {
             "queue" => Ok(Self::Queue),
             "folder" => Ok(Self::Folder),
             "file" => Ok(Self::File),
+            "sql" => Ok(Self::Sql),
             other => Err(StoreError::corrupt("runs", "source", other)),
         }
     }
@@ -218,7 +223,8 @@ impl Store {
     }
 
     /// Ends a run of which these are the counts, unless it has ended already, has rows left to send
-    /// or has taken in more since. Whether this call ended it.
+    /// or has taken in more since. Whether this call ended it. A source goes on behind the rows of its runs that
+    /// have ended.
     pub async fn end_run(
         &self,
         id: i64,
@@ -230,7 +236,7 @@ impl Store {
         let found = write_tx!(self, tx => {
             // Whoever brings rows back holds it: they are seen only once that is done.
             lock_rows!(tx, "select 1 from runs where id = $1 for no key update", id);
-            sqlx::query(
+            let found = sqlx::query(
                 "update runs set status = $2, reason = $3, finished_at = $4
                   where id = $1 and status in ('queued', 'running', 'held') and read_rows = $5
                     and not exists (select 1 from batches
@@ -245,7 +251,11 @@ impl Store {
             .bind(read_rows.cast_signed())
             .execute(&mut *tx)
             .await?
-            .rows_affected()
+            .rows_affected();
+            if found == 1 {
+                move_position!(tx, id);
+            }
+            found
         });
         Ok(found == 1)
     }

@@ -13,8 +13,8 @@ use lumasync::domain::outcome::Outcome;
 use lumasync::domain::state::{Kind, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
-    Allowance, Claim, ClaimedBatch, Claims, InputFile, Intake, NewFile, NewRun, PendingRow, RunSource, Scope,
-    Settlement, Store, StoreError, UnkeptLines, WorkerIdentity,
+    Allowance, Claim, ClaimedBatch, Claims, Input, InputFile, Intake, NewFile, NewRun, PendingRow, RunSource,
+    Scope, Settlement, Store, StoreError, UnkeptLines, WorkerIdentity,
 };
 
 use crate::support::{Outside, Scratch, TestDatabase};
@@ -194,7 +194,7 @@ impl Fixture {
             .add_part(&Intake {
                 account: ACCOUNT,
                 run_id: file.run_id,
-                file_id: file.id,
+                input: Input::File(file.id),
                 part,
                 is_last: part + 1 == file.parts,
                 pending: &pending,

@@ -5,8 +5,8 @@ use lumasync::domain::code::Code;
 use lumasync::domain::state::{Kind, RowState, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
-    BadInput, Claim, FileState, Intake, NewRun, PendingRow, QueueOutcome, QueueRow, RunSource, StoreError,
-    UnkeptLines,
+    BadInput, Claim, FileState, Input, Intake, NewRun, PendingRow, QueueOutcome, QueueRow, RunSource,
+    StoreError, UnkeptLines,
 };
 use tokio::task::JoinSet;
 
@@ -105,7 +105,7 @@ async fn a_part_is_taken_by_one_of_many_and_wholly(db: &Fixture) {
             let intake = Intake {
                 account: ACCOUNT,
                 run_id: file.run_id,
-                file_id: file.id,
+                input: Input::File(file.id),
                 part: 0,
                 is_last: true,
                 pending: &pending,

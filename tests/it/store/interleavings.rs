@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lumasync::store::{Claim, Intake, StoreError, UnkeptLines};
+use lumasync::store::{Claim, Input, Intake, StoreError, UnkeptLines};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -182,7 +182,7 @@ impl World {
         let intake = Intake {
             account: ACCOUNT,
             run_id: file.run_id,
-            file_id: file.id,
+            input: Input::File(file.id),
             part: 0,
             is_last: true,
             pending: &pending,
