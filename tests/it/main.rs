@@ -25,6 +25,7 @@ mod processes;
 mod queue;
 mod quota;
 mod refusals;
+mod sources;
 mod store;
 mod support;
 mod tls;
