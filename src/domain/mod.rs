@@ -5,6 +5,7 @@
 pub mod account;
 pub mod batch;
 pub mod code;
+pub mod cron;
 pub mod cursor;
 pub mod email;
 pub mod event;

@@ -28,5 +28,6 @@ mod refusals;
 mod sources;
 mod store;
 mod support;
+mod timetables;
 mod tls;
 mod words;
