@@ -60,7 +60,7 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
         return Err(TelemetryError::Level(level.into()));
     }
     let quiet = word.map_or(LevelFilter::WARN, |word| word.min(LevelFilter::WARN));
-    let libraries = ["sqlx", "hyper", "hyper_util", "h2", "reqwest", "rustls"];
+    let libraries = ["sqlx", "hyper", "hyper_util", "h2", "reqwest", "rustls", "tokio_cron_scheduler"];
     let directives: Vec<_> = libraries
         .iter()
         .map(|library| format!("{library}={quiet}"))

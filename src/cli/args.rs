@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::schedule_args::ScheduleCommand;
 use crate::domain::event::EventState;
 use crate::sandbox::{FaultError, Faults};
 use crate::telemetry::Format;
@@ -75,6 +76,11 @@ pub(super) enum Command {
     Rejects(RejectsArgs),
     /// Bring failed work back to pending
     Retry(RetryArgs),
+    /// Schedules: when what is taken in
+    Schedule {
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
     /// The database itself
     Db {
         #[command(subcommand)]

@@ -9,12 +9,15 @@ use secrecy::ExposeSecret as _;
 use super::args::{Global, KindChoice, SandboxChoice, SyncArgs};
 use super::out;
 use super::place::{SANDBOX_DATABASE, this_command_on};
+use super::sources::sources_of;
 use super::workshop::{Task, chosen};
 use crate::clock::Clock;
 use crate::config::{self, Account, Config, Database, Luma, Sources};
 use crate::domain::account::AccountName;
 use crate::domain::batch::BatchLimits;
+use crate::domain::expect::Expectation;
 use crate::domain::retry::RetryPolicy;
+use crate::domain::schedule::FOLDER;
 use crate::domain::tag::TagSet;
 use crate::engine::{FolderSettings, Settings};
 use crate::ingest::folder::Layout;
@@ -150,10 +153,21 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         refuse_files: config.folder.on_error == config::OnError::Refuse,
         spill_dir: spill_dir(&config.database),
         folder: folder_settings(config, &account.name),
+        schedules: config.schedules.clone(),
+        sources: sources_of(config, account.name.as_str()),
+        expectations: expectations(config),
         event_rules: config.events.rules.clone(),
         on_unknown: config.events.on_unknown,
         is_service,
     }
+}
+
+/// What the configuration expects of which source.
+pub(super) fn expectations(config: &Config) -> Vec<(String, Expectation)> {
+    let folder = config.folder.expect.filter(|_| config.folder.path.is_some());
+    let folder = folder.map(|expectation| (FOLDER.to_owned(), expectation));
+    let of_source = |source: &config::Source| Some((source.name.clone(), source.expect?));
+    folder.into_iter().chain(config.sources.iter().filter_map(of_source)).collect()
 }
 
 /// The drop folder of an account, if there is one.

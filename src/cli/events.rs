@@ -9,6 +9,7 @@ use super::args::{EventsListArgs, Global, ResolveArgs};
 use super::context::{Need, load};
 use super::exit::Exit;
 use super::out;
+use super::person::person;
 use super::place::open_known;
 use super::words::count;
 use crate::clock::Clock;
@@ -238,12 +239,7 @@ pub(super) async fn resolve(global: &Global, args: &ResolveArgs) -> anyhow::Resu
             return Ok(Exit::Usage);
         }
     };
-    let login = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let who = args.by.clone().or_else(login).map(|who| who.trim().to_owned()).filter(|who| !who.is_empty());
-    let Some(who) = who else {
-        out::talk("error: it is not known who decides\nhint: say it with `--by NAME`");
-        return Ok(Exit::Usage);
-    };
+    let Some(who) = person(args.by.as_deref()) else { return Ok(Exit::Usage) };
     let store = open_known(&load(global, Need::Database)?).await?;
     let now = Clock::system().now();
     let resolved = store.resolve_event(args.id, &resolution, &who, now, now).await;

@@ -14,6 +14,7 @@ mod health;
 pub mod init;
 mod intake;
 mod out;
+mod person;
 mod place;
 mod progress;
 mod rejected_events;
@@ -22,11 +23,15 @@ mod retry;
 mod run;
 mod runs;
 mod sandbox;
+mod schedule;
+mod schedule_args;
+mod schedule_run;
 mod signals;
 mod sources;
 mod status;
 mod summary;
 mod sync;
+mod timetable;
 mod words;
 mod workshop;
 
@@ -36,6 +41,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command, DbCommand, EventsCommand, RunsCommand};
 use exit::Exit;
+use schedule_args::ScheduleCommand;
 
 /// Runs the command that the arguments name.
 #[must_use]
@@ -83,6 +89,12 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Events { command: EventsCommand::Resolve(args) } => events::resolve(global, args).await,
         Command::Rejects(args) => rejects::run(global, args).await,
         Command::Retry(args) => retry::run(global, args).await,
+        Command::Schedule { command } => match command {
+            ScheduleCommand::List => schedule::list(global).await,
+            ScheduleCommand::Run(args) => Box::pin(schedule_run::run(global, args)).await,
+            ScheduleCommand::Pause(args) => schedule::pause(global, args).await,
+            ScheduleCommand::Resume(args) => schedule::resume(global, args).await,
+        },
         Command::Db { command: DbCommand::Migrate } => db::migrate(global).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
         Command::Completions { shell } => completions::run(*shell),

@@ -84,6 +84,12 @@ pub(super) async fn take(
     Ok(())
 }
 
+/// The account's sources; one whose database is not to be had is told of when it is asked for.
+pub(super) fn sources_of(config: &Config, account: &str) -> Vec<Source> {
+    let own = config.sources.iter().filter(|source| source.account == account);
+    own.filter_map(|source| source_of(source).ok()).collect()
+}
+
 /// What the engine is told of a source.
 fn source_of(source: &config::Source) -> Result<Source, &config::Problem> {
     let (database, place) = match source.database.as_ref()? {

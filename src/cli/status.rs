@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::health::{AccountHealth, events_json, queue_json};
 use super::out;
 use super::place::{open_known, program};
+use super::timetable::Outlook;
 use super::words::moment;
 use crate::clock::{Clock, Time};
 use crate::config::Config;
@@ -29,6 +30,8 @@ struct Health {
     /// Open runs that nobody sends, and why.
     standing: Vec<(i64, String)>,
     runs: Vec<Run>,
+    outlook: Outlook,
+    now: Time,
 }
 
 /// The command.
@@ -57,6 +60,8 @@ impl Health {
             stopped: store.stopped_runs(None).await?,
             standing: store.standing_runs().await?,
             runs: store.runs(RUNS).await?,
+            outlook: Outlook::read(config, store, now).await?,
+            now,
         })
     }
 
@@ -73,6 +78,7 @@ impl Health {
         for run in &self.stopped {
             let _ = writeln!(text, "stopped   run {run} needs a person: `{command} runs show {run}`");
         }
+        self.outlook.text(&mut text, self.now);
         for run in &self.runs {
             let (status, began) = (run.status.as_str(), moment(run.created_at));
             let whose = if accounts.len() > 1 { format!("{:<10}  ", run.account) } else { String::new() };
@@ -107,6 +113,8 @@ impl Health {
             "stopped_runs": self.stopped,
             "standing_runs": self.standing.iter().map(|(run, why)| json!({ "run": run, "reason": why }))
                 .collect::<Vec<_>>(),
+            "schedules": self.outlook.next_json(),
+            "sources": self.outlook.sources_json(),
             "runs": self.runs.iter().map(|run| json!({
                 "run": run.id, "account": run.account, "status": run.status.as_str(), "label": run.label,
                 "reason": run.reason, "created_at": run.created_at.to_string(),

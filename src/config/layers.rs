@@ -17,7 +17,7 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 const QUICKSTART: &str = include_str!("../../config/quickstart.toml");
 const PREFIX: &str = "LUMASYNC";
 /// Sections of which there may be several.
-const LISTS: [&str; 1] = ["source"];
+const LISTS: [&str; 2] = ["schedule", "source"];
 
 type Tree = Map<String, Value>;
 

@@ -5,11 +5,13 @@
 
 mod accounts;
 mod database;
+mod expect;
 mod layers;
 mod nearest;
 mod place;
 mod problem;
 mod reader;
+mod schedule;
 mod secret;
 mod sections;
 mod sources;
@@ -23,12 +25,13 @@ use std::path::PathBuf;
 
 pub use accounts::Account;
 pub use problem::{ConfigError, Problem};
-pub use sources::{Cursor, Expect, Source};
+pub use sources::{Cursor, Source};
 pub use types::{
     Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
     Worker,
 };
 
+use crate::domain::schedule::Schedule;
 use crate::domain::tag::TagBook;
 use reader::Reader;
 
@@ -64,6 +67,8 @@ pub struct Config {
     pub worker: Worker,
     /// How a stop goes.
     pub shutdown: Shutdown,
+    /// When which sources are taken in.
+    pub schedules: Vec<Schedule>,
     /// What works but should not stay as it is.
     pub warnings: Vec<String>,
     /// What the settings rest on.

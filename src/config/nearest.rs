@@ -26,6 +26,17 @@ pub(super) fn hint(key: &str, known: &BTreeSet<String>) -> String {
     }
 }
 
+/// The same for a key beside those of one section.
+pub(super) fn name_hint(name: &str, known: &[&str]) -> String {
+    let alike = |known: &&str| strsim::normalized_damerau_levenshtein(name, known);
+    let nearest = known.iter().max_by(|one, other| alike(one).total_cmp(&alike(other)));
+    if let Some(nearest) = nearest.filter(|nearest| alike(nearest) >= ALIKE) {
+        return format!("did you mean `{nearest}`?");
+    }
+    let names: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
+    format!("known are {}", names.join(", "))
+}
+
 /// A slip of the pen, or the right word in the wrong section.
 fn likeness(key: &str, name: &str) -> f64 {
     let whole = strsim::normalized_damerau_levenshtein(key, name);

@@ -12,7 +12,11 @@ use super::layers::Merged;
 pub(super) fn place(merged: &Merged, key: &str, value: Option<&Value>) -> Option<String> {
     let file = merged.file.as_ref();
     match (value, file) {
-        (None, Some(file)) => Some(file.name()),
+        // Which of several sections something is missing in, its line says.
+        (None, Some(file)) => {
+            let line = line(&file.text, key).filter(|_| is_in_list(key));
+            Some(line.map_or_else(|| file.name(), |line| format!("{}:{line}", file.name())))
+        }
         (None, None) => None,
         (Some(value), file) => {
             let origin = origin(value)?;
@@ -20,6 +24,11 @@ pub(super) fn place(merged: &Merged, key: &str, value: Option<&Value>) -> Option
             Some(line.map_or_else(|| origin.to_owned(), |line| format!("{origin}:{line}")))
         }
     }
+}
+
+/// Whether a key is one of a numbered section, as `source.1.name`.
+fn is_in_list(key: &str) -> bool {
+    key.split('.').nth(1).is_some_and(|part| part.parse::<usize>().is_ok())
 }
 
 /// Where a value comes from; a section comes from where its first value does.

@@ -8,7 +8,9 @@ use url::{Host, Url};
 
 use super::accounts::accounts;
 use super::database::database;
+use super::expect::expect;
 use super::reader::Reader;
+use super::schedule::schedules;
 use super::sources::sources;
 use super::types::{
     Batch, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
@@ -43,13 +45,17 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         max_bytes: reader.size("batch.max_bytes", KIB),
         max_wait: reader.duration("batch.max_wait", Duration::ZERO),
     };
-    let (retry, tags) = (retry(reader), tags(reader, "tags"));
+    let (retry, tags, folder) = (retry(reader), tags(reader, "tags"), folder(reader));
+    let sources = sources(reader, &tags, &further, luma_required);
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    let schedules = schedules(reader, folder.path.is_some(), &names);
     Some(Config {
         batch,
         retry,
-        sources: sources(reader, &tags, &further, luma_required),
+        sources,
+        schedules,
         tags,
-        folder: folder(reader),
+        folder,
         queue: Queue {
             poll: reader.duration("queue.poll", POLL),
             max_rows: reader.count("queue.max_rows", 1..=1_000_000),
@@ -225,6 +231,7 @@ fn folder(reader: &mut Reader<'_>) -> Folder {
             ("registered", Guests::Registered),
             &[("approved", Guests::Approved), ("all", Guests::All)],
         ),
+        expect: expect(reader, "folder"),
     }
 }
 

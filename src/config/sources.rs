@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::Problem;
 use super::accounts::Account;
 use super::database::database_at;
+use super::expect::expect;
 use super::reader::Reader;
 use super::secret::Place;
 use super::types::Database;
 use super::values::{Wrong, shown};
 use crate::domain::account::MAIN;
+use crate::domain::expect::Expectation;
 use crate::domain::tag::{TagBook, TagSet};
 use secrecy::ExposeSecret as _;
 
@@ -35,7 +37,7 @@ pub struct Source {
     /// How long one reading may take.
     pub timeout: Duration,
     /// What is expected of it.
-    pub expect: Expect,
+    pub expect: Option<Expectation>,
 }
 
 /// `cursor`, `key` and `overlap`.
@@ -47,15 +49,6 @@ pub struct Cursor {
     pub key: String,
     /// How far back a reading begins.
     pub overlap: Duration,
-}
-
-/// `expect`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expect {
-    /// No longer than this lies between two passes.
-    pub every: Option<Duration>,
-    /// No pass reads fewer rows.
-    pub min_rows: Option<u64>,
 }
 
 const TIMEOUT: Duration = Duration::from_mins(10);
@@ -78,7 +71,7 @@ pub(super) fn sources(
     for number in 1..=reader.entries("source") {
         let at = format!("source.{number}");
         let key = |name: &str| format!("{at}.{name}");
-        let source = source(reader, &key, (main, further), is_fetched);
+        let source = source(reader, &at, (main, further), is_fetched);
         let twin = sources.iter().position(|other| !other.name.is_empty() && other.name == source.name);
         if let Some(twin) = twin {
             let message = format!("is `{}`, as that of the source before it ({})", source.name, twin + 1);
@@ -91,10 +84,11 @@ pub(super) fn sources(
 
 fn source(
     reader: &mut Reader<'_>,
-    key: &impl Fn(&str) -> String,
+    at: &str,
     (main, further): (&TagBook, &[Account]),
     is_fetched: bool,
 ) -> Source {
+    let key = |name: &str| format!("{at}.{name}");
     reader.require(&key("name"), "write a plain word, like `name = \"crm\"`");
     reader.require(&key("url"), URL_HINT);
     reader.require(
@@ -113,12 +107,9 @@ fn source(
         query: reader.read(&key("query"), query).unwrap_or_default(),
         columns: columns(reader, &key("columns")),
         tags: tags(reader, &key("tags"), book),
-        cursor: cursor(reader, key),
+        cursor: cursor(reader, &key),
         timeout: optional(reader, &key("timeout"), SECOND).unwrap_or(TIMEOUT),
-        expect: Expect {
-            every: optional(reader, &key("expect.every"), SECOND),
-            min_rows: reader.read(&key("expect.min_rows"), rows),
-        },
+        expect: expect(reader, at),
     }
 }
 
@@ -171,10 +162,6 @@ fn query(text: &str) -> Result<String, Wrong> {
         return Err(Wrong::new("is empty", "write one `select`"));
     }
     Ok(text.to_owned())
-}
-
-fn rows(text: &str) -> Result<u64, Wrong> {
-    text.trim().parse().map_err(|_| Wrong::new(format!("is `{}`", shown(text)), "write a whole number"))
 }
 
 fn columns(reader: &mut Reader<'_>, key: &str) -> Vec<(String, String)> {

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::event::{EventRules, OnUnknown};
+use crate::domain::expect::Expectation;
 use crate::domain::guest::Guests;
 
 /// `[database]`
@@ -131,6 +132,8 @@ pub struct Folder {
     pub max_expanded: u64,
     /// Which guests are taken from a guest export of Luma.
     pub guests: Guests,
+    /// What is expected of the lists that are dropped.
+    pub expect: Option<Expectation>,
 }
 
 /// What becomes of a file with invalid rows.

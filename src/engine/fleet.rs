@@ -27,8 +27,8 @@ pub struct Equipment {
     pub throttle: Throttle,
 }
 
-/// The engines of one process; there is at least one.
-#[derive(Debug)]
+/// The engines of one process; there is at least one. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Fleet {
     first: Engine,
     others: Vec<Engine>,
@@ -62,6 +62,15 @@ impl Fleet {
         std::iter::once(&self.first).chain(&self.others)
     }
 
+    /// The engine that does what is done once a process.
+    pub(super) const fn first(&self) -> &Engine {
+        &self.first
+    }
+
+    pub(super) const fn has_others(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Keeps the lease of this process alive in the background until aborted.
     #[must_use]
     pub fn spawn_keep_alive(&self, stop: &Stop) -> tokio::task::JoinHandle<()> {
@@ -80,9 +89,16 @@ impl Fleet {
         let keep_alive = self.spawn_keep_alive(&inner);
         let roll = Roll { left: AtomicUsize::new(1 + self.others.len()), stopper };
         let accounts = join_all(self.engines().map(|engine| {
-            Box::pin(engine.serve_account(&roll, &inner)).instrument(engine.span(!self.others.is_empty()))
+            Box::pin(engine.serve_account(&roll, &inner)).instrument(engine.span(self.has_others()))
         }));
-        let work = async { tokio::join!(accounts, self.first.tidy(&inner)).0 };
+        let once = async {
+            tokio::join!(
+                self.first.tidy(&inner),
+                self.keep_schedules(&inner),
+                self.first.watch_expectations(&inner)
+            )
+        };
+        let work = async { tokio::join!(accounts, once).0 };
         let ends = tokio::select! {
             ends = work => ends,
             never = roll.pass_on(stop) => match never {},

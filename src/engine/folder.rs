@@ -14,6 +14,7 @@ use super::archive::{full, write_private};
 use super::error::chain;
 use super::places::spare_names;
 use super::{Engine, EngineError, FolderSettings, Stop, Taken, Taking};
+use crate::domain::schedule::FOLDER;
 use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
 use crate::ingest::folder::{Layout, Watch, move_into, move_to, split_name};
@@ -36,7 +37,16 @@ fn processing(layout: &Layout, kind: Kind) -> PathBuf {
     }
 }
 
-/// The drop folder, held by this process alone.
+/// What of the folder is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All of it.
+    Everything,
+    /// Files that are known and not put away yet: new ones have their times.
+    LeftOver,
+}
+
+/// The drop folder, looked at by one process at a time.
 #[derive(Debug)]
 pub struct DropFolder {
     layout: Layout,
@@ -49,40 +59,57 @@ pub struct DropFolder {
     /// What was told of files that are still there.
     troubles: HashMap<PathBuf, String>,
     failed: u64,
-    /// Held as long as this process watches: the system frees it when the process ends.
-    _lock: File,
+    /// The system frees it when the process ends.
+    lock: Option<File>,
 }
 
 impl DropFolder {
     /// Makes the folders and takes hold of them; `None` where another process has.
     pub fn open(settings: &FolderSettings) -> Result<Option<Self>, EngineError> {
+        let mut folder = Self::new(settings)?;
+        Ok(folder.hold()?.then_some(folder))
+    }
+
+    /// Makes the folders, and takes hold of nothing yet.
+    pub(super) fn new(settings: &FolderSettings) -> Result<Self, EngineError> {
         let layout = Layout::new(&settings.root);
         layout.create().map_err(EngineError::io("create", &settings.root))?;
-        let path = settings.root.join(".lumasync.lock");
-        let lock = File::options().create(true).append(true).open(&path);
-        let lock = lock.map_err(EngineError::io("open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-            // A file system without locks: one more process would do work twice, and do no harm.
-            Err(std::fs::TryLockError::Error(error)) => {
-                tracing::warn!(%error, "the drop folder cannot be locked; see that only one process watches it");
-            }
-        }
         // One of them also names what lies beside both.
         let watches = KINDS.map(|kind| match kind {
             Kind::Members => (kind, Watch::over(&layout, &settings.accounts)),
             Kind::Events => (kind, Watch::new(layout.event_inbox())),
         });
-        Ok(Some(Self {
+        Ok(Self {
             layout,
             watches,
             settings: settings.clone(),
             names: HashMap::new(),
             troubles: HashMap::new(),
             failed: 0,
-            _lock: lock,
-        }))
+            lock: None,
+        })
+    }
+
+    /// Takes hold of the folder until it is let go. Whether nobody else has.
+    pub(super) fn hold(&mut self) -> Result<bool, EngineError> {
+        let path = self.settings.root.join(".lumasync.lock");
+        let lock = File::options().create(true).append(true).open(&path);
+        let lock = lock.map_err(EngineError::io("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(false),
+            // A file system without locks: one more process would do work twice, and do no harm.
+            Err(std::fs::TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the drop folder cannot be locked; see that only one process watches it");
+            }
+        }
+        self.lock = Some(lock);
+        Ok(true)
+    }
+
+    /// Lets others have it.
+    pub(super) fn let_go(&mut self) {
+        self.lock = None;
     }
 
     /// Whether this trouble with a file is another than at the last look: each is told once.
@@ -112,9 +139,22 @@ impl Engine {
         folder: &mut DropFolder,
         stop: &Stop,
     ) -> Result<(Vec<i64>, usize), EngineError> {
+        self.folder_pass_over(folder, Reach::Everything, stop).await
+    }
+
+    /// The same for all of the folder or for what is left of earlier looks.
+    pub(super) async fn folder_pass_over(
+        &self,
+        folder: &mut DropFolder,
+        reach: Reach,
+        stop: &Stop,
+    ) -> Result<(Vec<i64>, usize), EngineError> {
         let (mut runs, mut waiting) = (Vec::new(), 0);
         for kind in KINDS {
-            waiting += self.take_kind(folder, kind, &mut runs, stop).await?;
+            self.take_left(folder, kind, reach, &mut runs, stop).await?;
+            if reach == Reach::Everything {
+                waiting += self.take_kind(folder, kind, &mut runs, stop).await?;
+            }
         }
         for file in self.store.folder_files(&self.settings.account).await? {
             if let Err(error) = self.archive(&file, &folder.layout).await {
@@ -128,7 +168,26 @@ impl Engine {
         Ok((runs, waiting))
     }
 
-    /// Takes in the files of one kind; how many still grow.
+    /// Takes up the files of one kind that were left half way.
+    async fn take_left(
+        &self,
+        folder: &mut DropFolder,
+        kind: Kind,
+        reach: Reach,
+        runs: &mut Vec<i64>,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
+        for path in self.left_in_processing(&processing(&folder.layout, kind), reach).await? {
+            let name = match folder.names.get(&path) {
+                Some(name) => name.clone(),
+                None => file_name(&path),
+            };
+            runs.extend(self.take_or_tell(folder, kind, path, name, stop).await?);
+        }
+        Ok(())
+    }
+
+    /// Takes in the files of one kind that are dropped; how many still grow.
     async fn take_kind(
         &self,
         folder: &mut DropFolder,
@@ -137,13 +196,6 @@ impl Engine {
         stop: &Stop,
     ) -> Result<usize, EngineError> {
         let processing = processing(&folder.layout, kind);
-        for path in self.left_in_processing(&processing).await? {
-            let name = match folder.names.get(&path) {
-                Some(name) => name.clone(),
-                None => file_name(&path),
-            };
-            runs.extend(self.take_or_tell(folder, kind, path, name, stop).await?);
-        }
         let (now, settle) = (self.clock.now(), folder.settings.settle);
         let inbox = inbox(&folder.layout, kind);
         let watch = folder.watches.iter_mut().find(|(known, _)| *known == kind).map(|(_, watch)| watch);
@@ -194,15 +246,12 @@ impl Engine {
         }
     }
 
-    /// Files in `processing` whose rows are not all in the queue.
-    async fn left_in_processing(&self, dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
-        let known: HashMap<String, FileState> = self
-            .store
-            .folder_files(&self.settings.account)
-            .await?
-            .into_iter()
-            .map(|file| (file.path, file.state))
-            .collect();
+    /// Files in `processing` whose rows are not all in the queue; of those that nobody has begun to read,
+    /// their times decide.
+    async fn left_in_processing(&self, dir: &Path, reach: Reach) -> Result<Vec<PathBuf>, EngineError> {
+        let known = self.store.folder_files(&self.settings.account).await?;
+        let known: HashMap<String, FileState> =
+            known.into_iter().map(|file| (file.path, file.state)).collect();
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -213,10 +262,22 @@ impl Engine {
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
             .map(|entry| entry.path())
             .filter(|path| !file_name(path).starts_with('.'))
-            .filter(|path| known.get(&*path.to_string_lossy()) != Some(&FileState::Taken))
+            .filter(|path| match known.get(&*path.to_string_lossy()) {
+                Some(FileState::Taken) => false,
+                Some(FileState::Taking | FileState::Archived) => true,
+                None => reach == Reach::Everything,
+            })
             .collect();
         left.sort_unstable();
         Ok(left)
+    }
+
+    /// A list came: that the same bytes had come before is no silence.
+    async fn note_list(&self, kind: Kind, run_id: i64) -> Result<(), EngineError> {
+        match kind {
+            Kind::Members => self.note_pass(FOLDER, run_id).await,
+            Kind::Events => Ok(()),
+        }
     }
 
     /// Takes in a file that lies in `processing`; its run, if it has one now. A file that cannot be
@@ -239,10 +300,12 @@ impl Engine {
         match self.take_in(kind, &taking, stop).await {
             Ok(Taken::Now(file)) => {
                 folder.names.remove(&path);
+                self.note_list(kind, file.run_id).await?;
                 Ok(Some(file.run_id))
             }
             Ok(Taken::Before(file)) => {
                 folder.names.remove(&path);
+                self.note_list(kind, file.run_id).await?;
                 let goes_on = self.resume_run(file.run_id).await?;
                 tracing::info!(run = file.run_id, goes_on, "these bytes were taken in before");
                 let dir = folder.layout.done(&self.clock.now().day());

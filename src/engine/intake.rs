@@ -127,7 +127,8 @@ impl Engine {
             account: &self.settings.account,
             kind: Kind::Members,
             source: taking.source,
-            trigger: taking.source.trigger(),
+            trigger: self.trigger(taking.source),
+            fire: self.fire,
             label: &printable(&taking.name),
             now: self.clock.now(),
         };

@@ -4,6 +4,7 @@
 //! put in order. Knows nothing of the command line or of pages.
 
 mod ahead;
+mod alarm;
 mod archive;
 mod awaited;
 mod control;
@@ -12,7 +13,9 @@ mod drain;
 mod error;
 mod events;
 mod events_intake;
+mod expect;
 mod finish;
+mod fire;
 mod fleet;
 mod folder;
 mod folder_view;
@@ -24,6 +27,7 @@ mod merge;
 mod parts;
 mod places;
 mod queue;
+mod schedule;
 mod send;
 mod service;
 mod source;
@@ -46,6 +50,7 @@ pub use folder::DropFolder;
 pub use folder_view::{FailedFile, FolderView};
 pub use intake::{Taken, Taking};
 pub use places::printable;
+pub use schedule::Scheduler;
 pub use source::{Source, SourceCursor, SourceLook, look_at};
 pub use stop::{Stop, Stopper};
 pub use unkept::first_duplicates;
@@ -55,7 +60,9 @@ use crate::clock::Clock;
 pub use crate::domain::account::MAIN as MAIN_ACCOUNT;
 use crate::domain::batch::BatchLimits;
 use crate::domain::event::{EventRules, OnUnknown};
+use crate::domain::expect::Expectation;
 use crate::domain::retry::RetryPolicy;
+use crate::domain::schedule::Schedule;
 use crate::domain::tag::TagBook;
 use crate::domain::verdict::Cause;
 use crate::ingest::ReadOptions;
@@ -95,6 +102,12 @@ pub struct Settings {
     pub spill_dir: PathBuf,
     /// The drop folder.
     pub folder: Option<FolderSettings>,
+    /// Other databases that its members are read from.
+    pub sources: Vec<Source>,
+    /// When which sources are taken in, of any account.
+    pub schedules: Vec<Schedule>,
+    /// What is expected of which source, of any account.
+    pub expectations: Vec<(String, Expectation)>,
     /// What events must keep.
     pub event_rules: EventRules,
     /// What becomes of events in doubt.
@@ -194,6 +207,8 @@ pub struct Engine {
     throttle: Arc<Throttle>,
     progress: Arc<Progress>,
     worker_id: i64,
+    /// The fire that runs belong to which are begun here.
+    fire: Option<i64>,
     /// Events that are due and wait for a place in the window: members leave them theirs.
     events_left: Arc<AtomicU32>,
     proved: Arc<tokio::sync::Mutex<control::Proved>>,
@@ -235,6 +250,7 @@ impl Engine {
             throttle: Arc::new(throttle),
             progress: Arc::default(),
             worker_id,
+            fire: None,
             events_left: Arc::default(),
             proved: Arc::default(),
             last_event_claim: Arc::default(),

@@ -89,7 +89,8 @@ impl Engine {
             Kind::Events => "event_queue",
         };
         let source = RunSource::Queue;
-        let run = NewRun { account, kind, source, trigger: source.trigger(), label, now: self.clock.now() };
+        let (trigger, now) = (source.trigger(), self.clock.now());
+        let run = NewRun { account, kind, source, trigger, fire: None, label, now };
         Ok(self.store.begin_running(run).await?)
     }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::error::chain;
-use super::folder::DropFolder;
-use super::{Engine, EngineError, Stop};
+use super::folder::{DropFolder, Reach};
+use super::{Engine, EngineError, FolderSettings, Stop};
+use crate::domain::schedule::Schedule;
 use crate::domain::state::Kind;
 use crate::store::Scope;
 
@@ -55,6 +56,9 @@ impl Engine {
 
     pub(super) async fn watch_folder(&self, stop: &Stop) {
         let Some(settings) = &self.settings.folder else { return };
+        if self.settings.schedules.iter().any(Schedule::takes_folder) {
+            return self.watch_leftovers(settings, stop).await;
+        }
         let mut hint = super::hint::Hint::new();
         let mut folder = None;
         while !stop.is_requested() {
@@ -86,6 +90,49 @@ impl Engine {
                 () = stop.requested() => {}
             }
         }
+    }
+
+    /// A folder that schedules take in: only what they left half way or not put away is looked after, and
+    /// the folder is held no longer than that takes.
+    async fn watch_leftovers(&self, settings: &FolderSettings, stop: &Stop) {
+        let mut folder = None;
+        while !stop.is_requested() {
+            if let Err(error) = self.look_after_leftovers(settings, &mut folder, stop).await
+                && !matches!(error, EngineError::Stopped)
+            {
+                tracing::error!(error = %chain(&error), "the drop folder could not be looked after");
+            }
+            self.pause_or_stop(settings.poll, stop).await;
+        }
+    }
+
+    /// Takes up and puts away what earlier looks at the folder have left, unless another process holds it.
+    pub async fn put_away(&self, stop: &Stop) -> Result<(), EngineError> {
+        match &self.settings.folder {
+            Some(settings) => self.look_after_leftovers(settings, &mut None, stop).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn look_after_leftovers(
+        &self,
+        settings: &FolderSettings,
+        folder: &mut Option<DropFolder>,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
+        if self.store.folder_files(&self.settings.account).await?.is_empty() {
+            return Ok(());
+        }
+        let folder = match folder {
+            Some(folder) => folder,
+            None => folder.insert(DropFolder::new(settings)?),
+        };
+        if folder.hold()? {
+            let looked = self.folder_pass_over(folder, Reach::LeftOver, stop).await;
+            folder.let_go();
+            looked?;
+        }
+        Ok(())
     }
 
     pub(super) async fn watch_queue(&self, stop: &Stop) {

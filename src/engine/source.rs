@@ -157,13 +157,17 @@ impl Engine {
             kind: Kind::Members,
             source: RunSource::Sql,
             trigger,
+            fire: self.fire,
             label: &source.name,
             now: self.clock.now(),
         };
         let asked = self.asked(source);
         let pass = NewPass { source: &source.name, worker_id: self.worker_id, asked: &asked };
         let begun = self.store.begin_pass(run, pass).await?.ok_or_else(busy)?;
-        let Err(error) = self.pass(source, &begun, stop).await else { return Ok(begun.run_id) };
+        let Err(error) = self.pass(source, &begun, stop).await else {
+            self.note_pass(&source.name, begun.run_id).await?;
+            return Ok(begun.run_id);
+        };
         let why = super::error::chain(&error).split(';').next().unwrap_or_default().to_owned();
         if let Err(error) = self.store.break_pass(begun.run_id, &why, self.clock.now()).await {
             // The next pass of this process, or whoever finds it gone, does it then.

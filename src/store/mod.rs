@@ -13,7 +13,9 @@ mod dialect;
 mod error;
 mod events;
 mod evidence;
+mod expectations;
 mod files;
+mod fires;
 mod held;
 mod ledger;
 mod lossy;
@@ -27,6 +29,7 @@ mod reports;
 mod results;
 mod rows;
 mod runs;
+mod schedules;
 mod settle;
 mod source;
 mod steps;
@@ -44,7 +47,9 @@ pub use events::{
     EventIntake, EventOrigin, EventPart, EventRecord, EventResolution, EventRow, EventSettlement, EventStory,
     NewEvent, ResolveError, Resolved,
 };
+pub use expectations::Expected;
 pub use files::{FileState, InputFile, NewFile};
+pub use fires::{DueFire, Fire, FireSource};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
@@ -54,6 +59,7 @@ pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup, RunCounts, RunRep
 pub use results::LineOutcome;
 pub use rows::{BadInput, Input, Intake, OpenBatch, PendingRow, UnkeptLines};
 pub use runs::{NewRun, Run, RunSource};
+pub use schedules::KnownSchedule;
 pub use settle::Settlement;
 pub use source::{
     After, CursorReading, Reading, SourceColumn, SourceDatabase, SourceError, SourceReader, SourceRow,

@@ -258,6 +258,21 @@ impl Store {
         Ok(runs)
     }
 
+    /// Whether a fire has had a pass over this source to its end.
+    pub async fn fire_has_pass(&self, fire: i64, source: &str) -> Result<bool> {
+        let passes: i64 = read!(self, db => {
+            sqlx::query_scalar(
+                "select count(*) from source_passes p join runs r on r.id = p.run_id
+                  where r.fire_id = $1 and p.source = $2 and p.state = 'taken'",
+            )
+            .bind(fire)
+            .bind(source)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(passes > 0)
+    }
+
     /// Batches with numbers above `after` that a source's open runs of this account will send, oldest first.
     pub async fn awaited_batches(&self, account: &str, source: &str, after: i64) -> Result<Vec<i64>> {
         let batches = read!(self, db => {

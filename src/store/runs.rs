@@ -62,6 +62,8 @@ pub struct NewRun<'a> {
     pub source: RunSource,
     /// What set it off.
     pub trigger: Trigger,
+    /// The fire that it belongs to.
+    pub fire: Option<i64>,
     /// What people call it.
     pub label: &'a str,
     /// When it begins.
@@ -152,8 +154,8 @@ macro_rules! run_columns {
 macro_rules! enter_run {
     ($tx:ident, $run:expr, $status:expr) => {
         sqlx::query_scalar::<_, i64>(
-            "insert into runs (account, kind, source, started_by, label, status, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7) returning id",
+            "insert into runs (account, kind, source, started_by, label, status, created_at, fire_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
         )
         .bind($run.account)
         .bind($run.kind.as_str())
@@ -162,6 +164,7 @@ macro_rules! enter_run {
         .bind($run.label)
         .bind($status.as_str())
         .bind($run.now)
+        .bind($run.fire)
         .fetch_one(&mut *$tx)
         .await?
     };

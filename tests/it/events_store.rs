@@ -47,6 +47,7 @@ impl World {
             kind: Kind::Events,
             source: RunSource::Queue,
             trigger: Trigger::Queue,
+            fire: None,
             label: "event_queue",
             now: clock.now(),
         };

@@ -30,6 +30,7 @@ mod accounts;
 mod claims;
 mod crossings;
 mod fencing;
+mod fires;
 mod fixture;
 mod intake;
 mod interleavings;

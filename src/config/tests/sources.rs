@@ -1,7 +1,8 @@
 //! Sources as people write them, and what they are told about them.
 
 use super::*;
-use crate::config::sources::{Cursor, Expect};
+use crate::config::sources::Cursor;
+use crate::domain::expect::Expectation;
 
 const CRM: &str =
     "[[source]]\nname = \"crm\"\nurl = \"sqlite://crm.db\"\nquery = \"select email from members\"\n";
@@ -31,8 +32,8 @@ fn the_documented_source_is_sound_and_holds_every_key_that_is_read() {
     assert!(matches!(&source.database, Ok(Database::Postgres { place, .. }) if place == "db/crm"));
     let cursor = Cursor { value: "updated_at".into(), key: "id".into(), overlap: Duration::from_mins(10) };
     assert_eq!(source.cursor, Some(cursor));
-    let expect = Expect { every: Some(Duration::from_hours(26)), min_rows: Some(100) };
-    assert_eq!((source.timeout, source.expect), (Duration::from_mins(10), expect));
+    let expect = Expectation { every: Some(Duration::from_hours(26)), min_rows: Some(100) };
+    assert_eq!((source.timeout, source.expect), (Duration::from_mins(10), Some(expect)));
     assert!(!format!("{config:?}").contains("s3cret"));
 
     let folder = tempfile::tempdir().expect("a folder");
@@ -57,7 +58,7 @@ fn what_is_left_out_has_a_default() {
     let config = load(&with("")).expect("sound");
     let source = &config.sources[0];
     assert!(matches!(&source.database, Ok(Database::Sqlite(path)) if path == Path::new("crm.db")));
-    assert_eq!((source.cursor.clone(), source.expect), (None, Expect::default()));
+    assert_eq!((source.cursor.clone(), source.expect), (None, None));
     assert!(source.tags.is_empty() && source.columns.is_empty());
     let tagged = load(&with("tags = [\"vip\", \"tag-press\"]\n")).expect("sound");
     assert_eq!(tagged.sources[0].tags.to_string(), "tag-press;tag-vip");

@@ -2,8 +2,6 @@
 //!
 //! The store repeats it in CHECKs and in the guard of every write.
 
-use std::fmt;
-
 use crate::domain::state::text_enum;
 
 text_enum! {

@@ -52,6 +52,18 @@ fn both_databases_have_the_same_tables_columns_indexes_and_triggers() {
 }
 
 #[test]
+fn every_migration_has_a_number_of_its_own() {
+    let names: Vec<String> = migrations("sqlite").into_keys().collect();
+    let mut numbers: Vec<&str> = names.iter().filter_map(|name| name.split('_').next()).collect();
+    numbers.dedup();
+    assert_eq!(
+        numbers.len(),
+        names.len(),
+        "of two with one number the second is never carried out: {names:?}"
+    );
+}
+
+#[test]
 fn a_twin_that_differs_is_seen() {
     let one = "create table a (\n    -- A number.\n    id integer,\n    b text\n        check (b <> ''),\n    check (id > 0)\n);\n";
     let with = |change: fn(&str) -> String| schema(&change(one));

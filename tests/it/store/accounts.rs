@@ -71,6 +71,7 @@ async fn claims_and_what_is_given_up_are_of_one_account(db: &Fixture) {
         kind: Kind::Members,
         source: RunSource::Folder,
         trigger: Trigger::Folder,
+        fire: None,
         label: "list.csv",
         now: db.now(),
     };

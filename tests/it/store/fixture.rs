@@ -301,6 +301,7 @@ pub(super) fn new_run(now: Time) -> NewRun<'static> {
         kind: Kind::Members,
         source: RunSource::File,
         trigger: Trigger::Manual,
+        fire: None,
         label: "list.csv",
         now,
     }

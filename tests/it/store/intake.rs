@@ -156,6 +156,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
         kind: Kind::Members,
         source: RunSource::Queue,
         trigger: Trigger::Queue,
+        fire: None,
         label: "queue",
         now: db.now(),
     };
