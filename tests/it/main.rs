@@ -19,6 +19,7 @@ mod faults;
 mod folder;
 mod folder_told;
 mod import;
+mod many;
 mod postgres;
 mod privacy;
 mod processes;

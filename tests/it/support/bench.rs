@@ -51,7 +51,12 @@ impl Bench {
 
     /// The same on a database of the test's choice.
     pub(crate) fn on(url: &str, faults: &str, extra: &str) -> Self {
-        let luma = Luma::start(Options { limit: None, ..faulty(faults) });
+        Self::with_options_on(url, Options { limit: None, ..faulty(faults) }, extra)
+    }
+
+    /// The same with a Luma of the test's choice.
+    pub(crate) fn with_options_on(url: &str, options: Options, extra: &str) -> Self {
+        let luma = Luma::start(options);
         let bench = Self { scratch: Scratch::new(), luma, database: Database::Other(url.to_owned()) };
         bench.configure(extra);
         bench
