@@ -7,16 +7,15 @@ use super::args::Global;
 use super::exit::Exit;
 use super::explain::explain;
 use super::out;
-use super::progress::{Pace, Screen, show};
+use super::progress::{Screen, show};
 use super::schedule::find;
 use super::schedule_args::ScheduleRunArgs;
 use super::signals::Signals;
 use super::summary::Summary;
 use super::workshop::{Desk, Task, Workshop};
 use crate::domain::schedule::Schedule;
-use crate::domain::state::Kind;
 use crate::engine::{DrainEnd, EngineError, Stop};
-use crate::store::{Fire, Scope, Store};
+use crate::store::{Fire, Store};
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &ScheduleRunArgs) -> anyhow::Result<Exit> {
@@ -28,19 +27,7 @@ pub(super) async fn run(global: &Global, args: &ScheduleRunArgs) -> anyhow::Resu
         Some(schedule) => Box::pin(fire(global, &workshop, schedule, &person, &stop)).await,
         None => Ok(Exit::Usage),
     };
-    let closed = workshop.close().await;
-    let exit = match (result, signals.exit()) {
-        (Err(error), Some(signal)) if matches!(error.downcast_ref(), Some(EngineError::Stopped)) => {
-            out::talk(&explain(&error));
-            signal
-        }
-        (result, signal) => {
-            let exit = result?;
-            signal.unwrap_or(exit)
-        }
-    };
-    closed?;
-    Ok(exit)
+    workshop.close_after(result, &signals).await
 }
 
 async fn fire(
@@ -109,13 +96,13 @@ async fn send_of(
         desk.engine.stand_still(error).await;
     }
     sent?;
-    for (run, _) in &runs {
+    for run in &runs {
         desk.engine.finish_run(*run).await?;
     }
-    Ok(runs.into_iter().map(|(run, _)| run).collect())
+    Ok(runs)
 }
 
-async fn runs_of(store: &Store, account: &str, fire: &Fire) -> Result<Vec<(i64, Kind)>, EngineError> {
+async fn runs_of(store: &Store, account: &str, fire: &Fire) -> Result<Vec<i64>, EngineError> {
     let mut numbers: Vec<i64> = store.fire_runs(fire.id).await?.into_iter().map(|(run, _)| run).collect();
     for source in store.fire_sources(fire.id).await? {
         numbers.extend(store.open_passes(&source.source).await?);
@@ -124,51 +111,26 @@ async fn runs_of(store: &Store, account: &str, fire: &Fire) -> Result<Vec<(i64, 
     numbers.dedup();
     let mut runs = Vec::new();
     for number in numbers {
-        let run = store.run(number).await?.filter(|run| run.account == account);
-        runs.extend(run.map(|run| (number, run.kind)));
+        runs.extend(store.run(number).await?.filter(|run| run.account == account).map(|run| run.id));
     }
     Ok(runs)
 }
 
-async fn send(
-    desk: &Desk<'_>,
-    runs: &[(i64, Kind)],
-    screen: &Screen,
-    stop: &Stop,
-) -> Result<(), EngineError> {
+async fn send(desk: &Desk<'_>, runs: &[i64], screen: &Screen, stop: &Stop) -> Result<(), EngineError> {
     let mut rows = 0;
-    for (run, _) in runs {
+    for run in runs {
         rows += desk.workshop.store.rows_to_send(*run).await?;
     }
     if rows == 0 {
         return Ok(());
     }
     desk.engine.check_identity(stop).await?;
-    let rate = desk.account.luma.rate_limit;
-    let pace = Pace {
-        rows_per_request: desk.workshop.config.batch.max_rows,
-        requests: rate.requests - rate.reserve,
-        window: rate.window,
-    };
-    let (progress, drain) = (desk.engine.progress(), Box::pin(drain(desk, runs, stop)));
+    let (progress, drain) = (desk.engine.progress(), Box::pin(desk.drain(runs, stop)));
     let name = desk.engine.account();
-    match show(screen, name, progress, rows, pace, &desk.workshop.clock, drain).await? {
+    match show(screen, name, progress, rows, desk.pace(), &desk.workshop.clock, drain).await? {
         DrainEnd::Done => Ok(()),
         DrainEnd::Stopped => Err(EngineError::Stopped),
     }
-}
-
-async fn drain(desk: &Desk<'_>, runs: &[(i64, Kind)], stop: &Stop) -> Result<DrainEnd, EngineError> {
-    for (run, kind) in runs {
-        let end = match kind {
-            Kind::Members => desk.engine.drain(Scope::Run(*run), false, stop).await?,
-            Kind::Events => desk.engine.drain_events(Scope::Run(*run), false, stop).await?,
-        };
-        if end == DrainEnd::Stopped {
-            return Ok(end);
-        }
-    }
-    Ok(DrainEnd::Done)
 }
 
 async fn report(

@@ -9,13 +9,12 @@ use super::exit::Exit;
 use super::explain::{explain, explain_std};
 use super::intake::{Pass, open_folder, take_everything, take_files};
 use super::out;
-use super::progress::{Pace, Screen, show};
+use super::progress::{Screen, show};
 use super::signals::Signals;
 use super::sources;
 use super::summary::Summary;
 use super::words::count;
 use super::workshop::{Desk, Task, Workshop};
-use crate::domain::state::Kind;
 use crate::domain::tag::TagSet;
 use crate::engine::{DrainEnd, EngineError, MAIN_ACCOUNT, Stop};
 use crate::store::Scope;
@@ -35,19 +34,7 @@ pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let result = pass(global, args, &tags, &workshop, &stop).await;
     name_what_stays(&workshop);
-    let closed = workshop.close().await;
-    let exit = match (result, signals.exit()) {
-        (Err(error), Some(signal)) if matches!(error.downcast_ref(), Some(EngineError::Stopped)) => {
-            out::talk(&explain(&error));
-            signal
-        }
-        (result, signal) => {
-            let exit = result?;
-            signal.unwrap_or(exit)
-        }
-    };
-    closed?;
-    Ok(exit)
+    workshop.close_after(result, &signals).await
 }
 
 /// Every account at once: what one of them waits for, or is refused, holds up no other.
@@ -121,16 +108,11 @@ async fn send(
     }
     if rows > 0 {
         desk.engine.check_identity(stop).await?;
-        let rate = desk.account.luma.rate_limit;
-        let pace = Pace {
-            rows_per_request: desk.workshop.config.batch.max_rows,
-            requests: rate.requests - rate.reserve,
-            window: rate.window,
-        };
         let progress = desk.engine.progress();
         let drain = Box::pin(drain(args, &pass.runs, desk, stop));
         let drained =
-            show(screen, desk.engine.account(), progress, rows, pace, &desk.workshop.clock, drain).await;
+            show(screen, desk.engine.account(), progress, rows, desk.pace(), &desk.workshop.clock, drain)
+                .await;
         match drained {
             Ok(DrainEnd::Done) => {}
             Ok(DrainEnd::Stopped) => return Err(EngineError::Stopped),
@@ -164,16 +146,7 @@ async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> R
         );
         return Ok(if events? == DrainEnd::Stopped { DrainEnd::Stopped } else { members? });
     }
-    for run in runs {
-        let end = match desk.workshop.store.run(*run).await?.map(|run| run.kind) {
-            Some(Kind::Events) => desk.engine.drain_events(Scope::Run(*run), false, stop).await?,
-            Some(Kind::Members) | None => desk.engine.drain(Scope::Run(*run), false, stop).await?,
-        };
-        if end == DrainEnd::Stopped {
-            return Ok(DrainEnd::Stopped);
-        }
-    }
-    Ok(DrainEnd::Done)
+    desk.drain(runs, stop).await
 }
 
 async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Result<Exit> {
@@ -184,9 +157,8 @@ async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Res
         let summary = Summary::read(&workshop.store, *run, workshop.clock.now()).await?;
         summaries.extend(summary.map(|summary| Summary { is_earlier, ..summary }));
     }
-    let worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
+    let mut worst = summaries.iter().map(Summary::exit).max().max(pass.exit).unwrap_or(Exit::Ok);
     // Whatever a pass is about, events that earlier ones have left in doubt are not forgotten.
-    let mut worst = worst;
     for desk in desks {
         if workshop.store.event_depth(desk.engine.account()).await?.unknown > 0 {
             worst = worst.max(Exit::Unknown);

@@ -7,15 +7,20 @@ use anyhow::Context as _;
 
 use super::args::{Global, SandboxChoice};
 use super::context::{Need, client, instead, load, open_store, settings};
+use super::exit::Exit;
+use super::explain::explain;
 use super::out;
 use super::place::program;
+use super::progress::Pace;
+use super::signals::Signals;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Luma, RateLimit};
 use crate::domain::account::MAIN;
-use crate::engine::{Engine, EngineError, Equipment, Fleet};
+use crate::domain::state::Kind;
+use crate::engine::{DrainEnd, Engine, EngineError, Equipment, Fleet, Stop};
 use crate::luma::Throttle;
 use crate::sandbox::{FurtherKey, Limit, Options, Sandbox};
-use crate::store::Store;
+use crate::store::{Scope, Store};
 
 /// The engines, the database they work on, and the built-in Luma where it was asked for.
 pub(super) struct Workshop {
@@ -111,6 +116,27 @@ impl Workshop {
         engines.filter_map(desk).collect()
     }
 
+    /// Lets everything go after a pass. A signal that stopped it says how it ended.
+    pub(super) async fn close_after(
+        self,
+        passed: anyhow::Result<Exit>,
+        signals: &Signals,
+    ) -> anyhow::Result<Exit> {
+        let closed = self.close().await;
+        let exit = match (passed, signals.exit()) {
+            (Err(error), Some(signal)) if matches!(error.downcast_ref(), Some(EngineError::Stopped)) => {
+                out::talk(&explain(&error));
+                signal
+            }
+            (passed, signal) => {
+                let exit = passed?;
+                signal.unwrap_or(exit)
+            }
+        };
+        closed?;
+        Ok(exit)
+    }
+
     /// Lets everything go, in order.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         let ended = self.fleet.end().await;
@@ -119,6 +145,32 @@ impl Workshop {
             sandbox.stop().await;
         }
         Ok(ended?)
+    }
+}
+
+impl Desk<'_> {
+    /// How fast the account's limit lets rows go.
+    pub(super) fn pace(&self) -> Pace {
+        let rate = self.account.luma.rate_limit;
+        Pace {
+            rows_per_request: self.workshop.config.batch.max_rows,
+            requests: rate.requests - rate.reserve,
+            window: rate.window,
+        }
+    }
+
+    /// Sends what is left of these runs, one after the other.
+    pub(super) async fn drain(&self, runs: &[i64], stop: &Stop) -> Result<DrainEnd, EngineError> {
+        for run in runs {
+            let end = match self.workshop.store.run(*run).await?.map(|run| run.kind) {
+                Some(Kind::Events) => self.engine.drain_events(Scope::Run(*run), false, stop).await?,
+                Some(Kind::Members) | None => self.engine.drain(Scope::Run(*run), false, stop).await?,
+            };
+            if end == DrainEnd::Stopped {
+                return Ok(DrainEnd::Stopped);
+            }
+        }
+        Ok(DrainEnd::Done)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::claims::Claims;
+use super::dialect::lock_rows;
 use super::{Result, Store, error::ensure_rows, read, write_tx};
 use crate::clock::{Clock, Time};
 
@@ -91,6 +92,8 @@ impl Store {
         clock: &Clock,
     ) -> Result<std::result::Result<i64, Time>> {
         let granted = write_tx!(self, tx => { 'claim: {
+            // As with claims of rows: two that count the same window would both take its last place.
+            lock_rows!(tx, "select 1 from accounts where name = $1 for no key update", claims.account);
             let now = clock.now();
             let gate = gate!(tx, claims, now);
             let throttled = gate.blocked_until.filter(|_| gate.block_cause.as_deref() == Some("throttled"));

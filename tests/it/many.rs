@@ -18,14 +18,13 @@ fn tags(person: usize) -> &'static [&'static str] {
 fn of_four_processes_two_are_killed_again_and_again_and_everybody_arrives_once() {
     let Some(database) = TestDatabase::new() else { return };
     let (rows, window) = (rows(), std::time::Duration::from_secs(1));
-    // Large enough to be done some day, small enough to be the limit. What a process had under way when it was
-    // killed may arrive after it was given up: that is what the reserve is for.
+    // Large enough to be done some day, small enough to be the limit; nothing is left to others.
     let requests = 60;
     let limit = Some(Limit { requests, window, block: window });
     let extra = format!(
         "folder.path = \"\"\nbatch.max_rows = 50\nqueue.max_rows = 1000\nretry.max_attempts = 50\n\
          retry.max_backoff = \"1s\"\nluma.rate_limit.requests = {requests}\nluma.rate_limit.window = \"1s\"\n\
-         luma.rate_limit.reserve = 10\nluma.rate_limit.per_second = 1000\nworker.lease = \"5s\""
+         luma.rate_limit.reserve = 0\nluma.rate_limit.per_second = 1000\nworker.lease = \"5s\""
     );
     let options = Options { limit, ..faulty("500@3%,reset@2%,reset-after@3%,slow=20ms") };
     let bench = Bench::with_options_on(&database.url, options, &extra);

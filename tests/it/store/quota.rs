@@ -10,10 +10,11 @@ use lumasync::store::{Allowance, Claim, ClaimedBatch, StoreError};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::fixture::{Fixture, LEASE, ask, delivered, faulted, identity, people, refs};
+use super::fixture::{Fixture, LEASE, ask, claims, delivered, faulted, identity, people, refs};
 
 on_every_database! {
     the_last_places_of_a_window_are_taken_once,
+    questions_and_batches_at_once_share_one_window,
     no_window_holds_more_than_the_quota_over_workers_crashes_and_restarts,
     a_full_window_is_used_at_once_and_opens_to_the_microsecond,
     many_tasks_at_once_share_one_window,
@@ -166,6 +167,46 @@ async fn the_last_places_of_a_window_are_taken_once(db: &Fixture) {
         }
         let claimed: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
         assert_eq!(claimed.len(), 4, "round {round}");
+        for batch in &claimed {
+            db.deliver(batch).await;
+        }
+        db.clock.advance(Duration::from_secs(2));
+    }
+}
+
+async fn questions_and_batches_at_once_share_one_window(db: &Fixture) {
+    const TASKS: usize = 8;
+    db.list(&refs(&people(0..300)), "", 1).await;
+    let allowance = Allowance { requests: 4, window: Duration::from_secs(1) };
+    let mut hands = Vec::new();
+    for place in 0..TASKS {
+        hands.push((db.open().await.expect("opened"), db.worker().await, place % 2 == 0));
+    }
+    for round in 0..15 {
+        let start = Arc::new(Barrier::new(TASKS));
+        let mut tasks = JoinSet::new();
+        for (store, worker, asks_a_question) in hands.clone() {
+            let (start, clock) = (Arc::clone(&start), db.clock.clone());
+            tasks.spawn(async move {
+                start.wait().await;
+                if asks_a_question {
+                    let granted = store.claim_request(&claims(worker, 1, allowance), &clock).await;
+                    return (granted.expect("asked").ok(), Vec::new());
+                }
+                match ask(&store, &clock, worker, 1, allowance).await {
+                    Claim::Batches(batches) => (None, batches),
+                    Claim::Wait(..) | Claim::Idle | Claim::Unknown => (None, Vec::new()),
+                }
+            });
+        }
+        let (questions, claimed): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().unzip();
+        let questions: Vec<i64> = questions.into_iter().flatten().collect();
+        let claimed: Vec<_> = claimed.into_iter().flatten().collect();
+        assert_eq!(questions.len() + claimed.len(), 4, "round {round}");
+        for question in questions {
+            let now = db.now();
+            db.store.settle_request(question, Some(200), "accepted", None, now).await.expect("settled");
+        }
         for batch in &claimed {
             db.deliver(batch).await;
         }
