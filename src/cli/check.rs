@@ -151,7 +151,7 @@ async fn key(account: &Account, users: &mut Vec<(String, String)>) -> Finding {
         Err(reply) => {
             let said = reply.verdict.detail().unwrap_or("too many requests").to_owned();
             match reply.verdict {
-                Verdict::Halted { cause: cause @ (Cause::Key | Cause::Plan), .. } => {
+                Verdict::Halted { cause: cause @ (Cause::Key | Cause::Plan | Cause::Calendar), .. } => {
                     finding(Exit::Config, format!("key refused: {said}\nhint: {}", cause.hint()))
                 }
                 Verdict::Halted { cause, .. } => {

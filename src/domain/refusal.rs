@@ -160,14 +160,15 @@ fn named_rows(message: &str, addresses: &[&str]) -> Vec<usize> {
 
 /// Whether `word` stands in `text` as a whole address, not as the tail or head of a longer one.
 fn names_word(text: &str, word: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || "@._%+-".contains(c);
+    // Where an answer was cut off, the address goes on.
+    let is_part = |c: char| c.is_alphanumeric() || "@._%+-…".contains(c);
     text.match_indices(word).any(|(start, found)| {
         let before = text[..start].chars().next_back();
         let mut after = text[start + found.len()..].chars();
         let next = after.next();
         // A full stop may end the sentence instead of going on with the address.
         let goes_on = match next {
-            Some('.') => after.next().is_some_and(char::is_alphanumeric),
+            Some('.') => after.next().is_some_and(|c| c.is_alphanumeric() || c == '…'),
             Some(c) => is_part(c),
             None => false,
         };
@@ -175,14 +176,22 @@ fn names_word(text: &str, word: &str) -> bool {
     })
 }
 
+/// `contacts[3].email` or `contacts.3.email`; a number that an answer's cut end may have shortened is none.
 fn named_places(lower: &str) -> Vec<usize> {
-    let starts = ["emails[", "emails.", "contacts[", "contacts.", "infos[", "infos."];
+    let starts =
+        ["emails", "contacts", "infos"].map(|name| [(format!("{name}["), ']'), (format!("{name}."), '.')]);
+    let place = |rest: &str, end: char| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let next = rest[digits..].chars().next();
+        let is_whole = if end == ']' { next == Some(']') } else { next != Some('…') };
+        rest[..digits].parse().ok().filter(|_| is_whole)
+    };
+    let starts = starts.as_flattened().iter();
     starts
-        .iter()
-        .flat_map(|start| lower.match_indices(start).map(|(at, found)| &lower[at + found.len()..]))
-        .filter_map(|rest| {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            rest[..digits].parse().ok()
+        .flat_map(|(start, end)| {
+            lower
+                .match_indices(start.as_str())
+                .filter_map(|(at, found)| place(&lower[at + found.len()..], *end))
         })
         .collect()
 }

@@ -52,6 +52,10 @@ pub enum Cause {
     Key,
     /// The plan or the account does not allow it.
     Plan,
+    /// The key does not reach the calendar that it is to act on.
+    Calendar,
+    /// The calendar may be given no more people by import.
+    ImportLimit,
     /// The address of the API is wrong.
     Route,
     /// The tags of the request, which a refusal of every row points to.
@@ -65,7 +69,7 @@ impl Cause {
     #[must_use]
     pub const fn is_configuration(self) -> bool {
         match self {
-            Self::Key | Self::Plan | Self::Route => true,
+            Self::Key | Self::Plan | Self::Calendar | Self::ImportLimit | Self::Route => true,
             Self::Tags | Self::Unknown => false,
         }
     }
@@ -77,6 +81,11 @@ impl Cause {
             Self::Key => "check the account's `api_key`: the key is unknown to Luma or was revoked",
             Self::Plan => {
                 "the account or its plan does not allow imports by API: see the account's settings at Luma"
+            }
+            Self::Calendar => "check the account's `calendar_id`: the key does not reach that calendar, or names none",
+            Self::ImportLimit => {
+                "Luma takes only so many new people by import for each calendar, and this one has had them: ask Luma for \
+                 a higher limit in the calendar's People tab; everybody else waits here and is not lost"
             }
             Self::Route => {
                 "check the account's `base_url` and `dialect`: this server does not know the route"
@@ -123,6 +132,8 @@ impl Verdict {
         match status {
             401 => halted(Cause::Key),
             400..=407 if speaks_of_tags(&message) => halted(Cause::Tags),
+            400..=407 | 409..=412 | 422 if speaks_of_an_import_limit(&message) => halted(Cause::ImportLimit),
+            403 | 404 if speaks_of_a_calendar(&message) => halted(Cause::Calendar),
             402 | 403 => halted(Cause::Plan),
             300..=399 | 404 | 405 | 410 | 415 | 426 => halted(Cause::Route),
             408 | 425 | 500..=599 => {
@@ -131,14 +142,71 @@ impl Verdict {
             413 => Self::TooLarge { message },
             429 => Self::Throttled { retry_after },
             _ if speaks_of_key(&message) => halted(Cause::Key),
+            _ if speaks_of_a_plan(&message) => halted(Cause::Plan),
+            _ if speaks_of_a_calendar(&message) => halted(Cause::Calendar),
             _ if speaks_of_tags(&message) => halted(Cause::Tags),
+            _ if speaks_of_too_many(&message) => Self::TooLarge { message },
             _ => Self::Refused { message },
         }
     }
 }
 
-fn speaks_of_key(message: &str) -> bool {
+/// The words of a message that is about no row and no field: nobody's address, and no list of faults.
+fn words_of_all(message: &str) -> Option<Vec<String>> {
+    let lower = message.to_lowercase();
+    let is_of_all = !lower.contains('@') && !lower.contains("invalid request");
+    let words = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    is_of_all.then(|| words.map(str::to_owned).collect())
+}
+
+fn names_one(words: &[String], wanted: &[&str]) -> bool {
+    words.iter().any(|word| wanted.contains(&word.as_str()))
+}
+
+pub(super) fn speaks_of_key(message: &str) -> bool {
     message.to_ascii_lowercase().contains("api key")
+}
+
+/// `This feature requires Luma Plus.`, `Your subscription has ended.`
+pub(super) fn speaks_of_a_plan(message: &str) -> bool {
+    let lower = message.to_lowercase();
+    let is_named =
+        ["luma plus", "your plan", "current plan", "paid plan"].iter().any(|name| lower.contains(name));
+    words_of_all(message)
+        .is_some_and(|words| is_named || names_one(&words, &["subscription", "upgrade", "billing"]))
+}
+
+/// `You don't have access to this calendar.`, `Please provide a calendar id.`
+pub(super) fn speaks_of_a_calendar(message: &str) -> bool {
+    let about = ["access", "provide", "specify", "required", "missing", "found", "unknown"];
+    words_of_all(message).is_some_and(|words| {
+        names_one(&words, &["calendar", "calendar_id"])
+            && names_one(&words, &about)
+            && !speaks_of_an_import_limit(message)
+    })
+}
+
+/// Whether a message speaks of how many people there may be; of how many in one request, or at all.
+fn speaks_of_a_limit(message: &str, in_a_request: bool) -> bool {
+    let what =
+        ["import", "imports", "imported", "importing", "invite", "invites", "contacts", "people", "members"];
+    words_of_all(message).is_some_and(|words| {
+        names_one(&words, &["limit", "limited", "quota", "allowance"])
+            && names_one(&words, &what)
+            && names_one(&words, &["request", "requests", "batch", "call"]) == in_a_request
+    })
+}
+
+/// `You have reached the import limit for this calendar.`
+fn speaks_of_an_import_limit(message: &str) -> bool {
+    speaks_of_a_limit(message, false)
+}
+
+/// `contacts: Too big: expected array to have <=1000 items`, `a request is limited to 500 contacts`.
+fn speaks_of_too_many(message: &str) -> bool {
+    let lower = message.to_lowercase();
+    let of_the_list = ["contacts: too big", "emails: too big", "infos: too big"];
+    of_the_list.iter().any(|said| lower.contains(said)) || speaks_of_a_limit(message, true)
 }
 
 /// A refusal that names tags and no address is not about rows.
@@ -178,5 +246,36 @@ mod tests {
         assert_eq!(of(400, "Please provide an API key."), "halted");
         assert_eq!(of(400, "tag@example.org is not valid"), "refused");
         assert_eq!(of(400, "the stage is not set"), "refused");
+    }
+
+    #[test]
+    fn what_no_row_is_to_blame_for_is_told_by_its_cause() {
+        let cause = |status, message: &str| match Verdict::of_failure(status, message.into(), None) {
+            Verdict::Halted { cause, .. } => Some(cause),
+            _ => None,
+        };
+        for (status, message, wanted) in [
+            (400, "Please provide an API key.", Some(Cause::Key)),
+            (401, "You are not signed in.", Some(Cause::Key)),
+            (403, "You don't have access to this calendar.", Some(Cause::Calendar)),
+            (400, "Please provide a calendar id.", Some(Cause::Calendar)),
+            (404, "Calendar not found.", Some(Cause::Calendar)),
+            (404, "Not found.", Some(Cause::Route)),
+            (403, "no", Some(Cause::Plan)),
+            (400, "The API is only available with Luma Plus.", Some(Cause::Plan)),
+            (402, "Your subscription has ended.", Some(Cause::Plan)),
+            (400, "You have reached the import limit for this calendar.", Some(Cause::ImportLimit)),
+            (403, "You can add 500 more people; this import is above your limit.", Some(Cause::ImportLimit)),
+            (400, "Tag not found.", Some(Cause::Tags)),
+            (400, "Invalid request. - contacts[1].email: Invalid input", None),
+            (400, "plus@example.org is above the limit of this import", None),
+            (400, "Invalid request.", None),
+        ] {
+            assert_eq!(cause(status, message), wanted, "{status} {message}");
+        }
+        assert!([Cause::Calendar, Cause::ImportLimit].iter().all(|cause| cause.is_configuration()));
+        let many = "Invalid request. - contacts: Too big: expected array to have <=1000 items";
+        assert_eq!(of(400, many), "too_large");
+        assert_eq!(of(400, "A request is limited to 500 contacts."), "too_large");
     }
 }

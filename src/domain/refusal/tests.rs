@@ -22,6 +22,17 @@ fn named_rows_are_taken_out_and_others_halved() {
     assert_eq!(named("Bo@Example.org is invalid."), AfterRefusal::RejectNamed(vec![1]));
     assert_eq!(named("bad: bo@example.org."), AfterRefusal::RejectNamed(vec![1]));
     assert_eq!(named("emails[2]: Invalid email"), AfterRefusal::RejectNamed(vec![2]));
+    let zod = "Invalid request. - contacts[1].email: Invalid input: expected string, received undefined";
+    assert_eq!(named(zod), AfterRefusal::RejectNamed(vec![1]));
+    let several = "Invalid request. - contacts.0.email: Invalid email - contacts.2.name: Too long";
+    assert_eq!(named(several), AfterRefusal::RejectNamed(vec![0, 2]));
+    for cut in
+        ["contacts[1…", "contacts[0].email: bad - contacts.1…", "no: ana@example.or…", "no: bo@example.org.…"]
+    {
+        let blamed =
+            if cut.contains("[0]") { AfterRefusal::RejectNamed(vec![0]) } else { AfterRefusal::Halve };
+        assert_eq!(named(cut), blamed, "{cut}: what was cut off names nobody");
+    }
     assert_eq!(named("contacts.0.email: Invalid"), AfterRefusal::RejectNamed(vec![0]));
     assert_eq!(named("Invalid request."), AfterRefusal::Halve);
     assert_eq!(named("jimbo@example.org is invalid"), AfterRefusal::Halve);
