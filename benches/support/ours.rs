@@ -89,6 +89,8 @@ async fn take_file(engine: &Engine, file: &Path, stop: &Stop) -> anyhow::Result<
 async fn open(db: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engine> {
     let clock = Clock::system();
     let options = ClientOptions {
+        dialect: lumasync::domain::dialect::Dialect::Beta2021,
+        calendar_id: None,
         base_url: url.parse()?,
         api_key: Options::default().key.into(),
         timeout: Duration::from_secs(30),

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{self, Account, Config, Database, Luma, Sources};
 use crate::domain::account::AccountName;
 use crate::domain::batch::BatchLimits;
+use crate::domain::event::EventRules;
 use crate::domain::expect::Expectation;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::schedule::FOLDER;
@@ -116,6 +117,8 @@ pub(super) fn instead(config: &Config, choice: &SandboxChoice, task: Task) -> St
 /// A client for an account's key.
 pub(super) fn client(luma: &Luma, clock: &Clock) -> anyhow::Result<Client> {
     let options = ClientOptions {
+        dialect: luma.dialect,
+        calendar_id: luma.calendar_id.clone(),
         base_url: luma.base_url.clone(),
         api_key: luma.api_key.clone(),
         timeout: luma.timeout,
@@ -149,14 +152,14 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         queue_poll: config.queue.poll,
         lease: config.worker.lease,
         tags: account.tags.clone(),
-        read: read_options(config),
+        read: ReadOptions { dialect: account.luma.dialect, ..read_options(config) },
         refuse_files: config.folder.on_error == config::OnError::Refuse,
         spill_dir: spill_dir(&config.database),
         folder: folder_settings(config, &account.name),
         schedules: config.schedules.clone(),
         sources: sources_of(config, account.name.as_str()),
         expectations: expectations(config),
-        event_rules: config.events.rules.clone(),
+        event_rules: EventRules { dialect: account.luma.dialect, ..config.events.rules.clone() },
         on_unknown: config.events.on_unknown,
         is_service,
     }

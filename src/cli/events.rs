@@ -125,6 +125,9 @@ pub(super) fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
     ]
     .into_iter()
     .flatten()
+    .chain(
+        record.v1.said().into_iter().map(|(field, value)| (field.as_str(), hide(field, &value).into_owned())),
+    )
     .collect()
 }
 

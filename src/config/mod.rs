@@ -27,8 +27,7 @@ pub use accounts::Account;
 pub use problem::{ConfigError, Problem};
 pub use sources::{Cursor, Source};
 pub use types::{
-    Batch, Database, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown,
-    Worker,
+    Batch, Database, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
 };
 
 use crate::domain::schedule::Schedule;

@@ -13,10 +13,11 @@ use super::reader::Reader;
 use super::schedule::schedules;
 use super::sources::sources;
 use super::types::{
-    Batch, Dialect, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
+    Batch, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
 };
 use super::values::{Wrong, duration_text, shown};
 use super::{Config, Origin};
+use crate::domain::dialect::Dialect;
 use crate::domain::event::{EventRules, OnUnknown, is_zone};
 use crate::domain::guest::Guests;
 use crate::domain::tag::{TagBook, TagId};
@@ -77,7 +78,11 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
     let [dialect_key, url_key] = ["dialect", "base_url"].map(&mut key);
     let [timeout, connect_timeout, max_in_flight] =
         ["timeout", "connect_timeout", "max_in_flight"].map(&mut key);
-    let dialect = reader.read(&dialect_key, dialect).unwrap_or(Dialect::Beta2021);
+    let dialect = reader.read(&dialect_key, dialect);
+    // Nobody else's: it goes with the key.
+    let calendar = format!("{section}.calendar_id");
+    let calendar_id = reader.read(&calendar, |text| calendar_id(text, dialect)).flatten();
+    let dialect = dialect.unwrap_or_default();
     let base_url = reader.text(&url_key).unwrap_or_else(|| dialect.base_url().to_owned());
     let base_url = match base_url_of(&base_url) {
         Ok(url) => Some(url),
@@ -96,6 +101,7 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
     };
     Some(Luma {
         dialect,
+        calendar_id,
         api_key,
         timeout: reader.duration(&timeout, MILLI),
         connect_timeout: reader.duration(&connect_timeout, MILLI),
@@ -105,12 +111,41 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
     })
 }
 
+/// The dialects that every part of lumasync speaks. Half of one is none: its members would lose their names.
+const SPOKEN: [Dialect; 1] = [Dialect::Beta2021];
+
 fn dialect(text: &str) -> Result<Dialect, Wrong> {
-    let hint = "write `dialect = \"beta-2021\"`";
-    match text.trim() {
-        "beta-2021" => Ok(Dialect::Beta2021),
-        "v1" => Err(Wrong::new("is `v1`, but this release speaks only `beta-2021`", hint)),
-        other => Err(Wrong::new(format!("is `{}`, which is no dialect of Luma", shown(other)), hint)),
+    let words: Vec<String> = SPOKEN.iter().map(|dialect| format!("`dialect = \"{dialect}\"`")).collect();
+    let hint = format!("write {}", words.join(" or "));
+    match Dialect::parse(text.trim()) {
+        Some(dialect) if SPOKEN.contains(&dialect) => Ok(dialect),
+        Some(dialect) => {
+            let why = format!(
+                "is `{dialect}`, of which this release speaks only a part: it cannot send members in it"
+            );
+            Err(Wrong::new(why, hint))
+        }
+        None => Err(Wrong::new(format!("is `{}`, which is no dialect of Luma", shown(text.trim())), hint)),
+    }
+}
+
+/// The calendar that an organization's key is to act on; a calendar's own key needs none.
+fn calendar_id(text: &str, dialect: Option<Dialect>) -> Result<Option<String>, Wrong> {
+    let text = text.trim();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match (text.strip_prefix("cal-"), dialect) {
+        (None, _) if text.is_empty() => Ok(None),
+        (_, Some(Dialect::Beta2021)) => Err(Wrong::new(
+            "is set, but `luma.dialect` is `beta-2021`, which knows no calendars",
+            "leave it out",
+        )),
+        (Some(rest), _) if (1..=100).contains(&rest.len()) && rest.chars().all(is_plain) => {
+            Ok(Some(text.to_owned()))
+        }
+        _ => {
+            let hint = "write the id that Luma shows for the calendar, for example `cal-abc123`";
+            Err(Wrong::new(format!("is `{}`, which is no id of a calendar", shown(text)), hint))
+        }
     }
 }
 
@@ -254,6 +289,8 @@ fn events(reader: &mut Reader<'_>) -> Events {
         hosts.map(host).collect::<Result<Vec<String>, Wrong>>()
     });
     let rules = EventRules {
+        // Each account has its own.
+        dialect: Dialect::default(),
         allow_past: reader.choice("events.allow_past", ("false", false), &[("true", true)]),
         default_timezone: default_timezone.flatten(),
         cover_hosts: cover_hosts.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! What people write into a configuration, and what they are told about it.
 
 mod accounts;
+mod dialects;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +12,7 @@ use config::ValueKind;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::domain::dialect::Dialect;
 use crate::domain::guest::Guests;
 
 pub(super) const LUMA: &str = "[luma]\ndialect = \"beta-2021\"\napi_key = \"env:LUMA_API_KEY\"\n";
@@ -99,7 +101,7 @@ fn the_documented_defaults_are_the_keys_that_are_read() {
     documented.remove("folder.expect");
     assert_eq!(asked, documented);
     let without: Vec<_> = documented.difference(&active).map(String::as_str).collect();
-    let bare = ["luma.api_key", "luma.base_url", "luma.dialect", "schedule", "source"];
+    let bare = ["luma.api_key", "luma.base_url", "luma.calendar_id", "luma.dialect", "schedule", "source"];
     assert_eq!(without, [&["folder.expect.every", "folder.expect.min_rows"], &bare[..]].concat());
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::dialect::Dialect;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::expect::Expectation;
 use crate::domain::guest::Guests;
@@ -43,6 +44,8 @@ pub struct Luma {
     pub dialect: Dialect,
     /// Where the API is: without query, and without a slash at the end of a path.
     pub base_url: Url,
+    /// The calendar that an organization's key is to act on.
+    pub calendar_id: Option<String>,
     /// The API key; a word of no use where Luma is not asked for.
     pub api_key: SecretString,
     /// How long one request may take.
@@ -53,29 +56,6 @@ pub struct Luma {
     pub max_in_flight: usize,
     /// How many requests may start, and when.
     pub rate_limit: RateLimit,
-}
-
-/// The generations of Luma's API that can be spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// The three routes of the first public beta.
-    Beta2021,
-}
-
-impl Dialect {
-    /// The text in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Beta2021 => "beta-2021",
-        }
-    }
-
-    pub(super) const fn base_url(self) -> &'static str {
-        match self {
-            Self::Beta2021 => "https://api.lu.ma",
-        }
-    }
 }
 
 /// `[luma.rate_limit]`

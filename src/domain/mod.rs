@@ -7,6 +7,7 @@ pub mod batch;
 pub mod code;
 pub mod cron;
 pub mod cursor;
+pub mod dialect;
 pub mod email;
 pub mod event;
 pub mod expect;

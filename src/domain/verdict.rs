@@ -82,7 +82,9 @@ impl Cause {
             Self::Plan => {
                 "the account or its plan does not allow imports by API: see the account's settings at Luma"
             }
-            Self::Calendar => "check the account's `calendar_id`: the key does not reach that calendar, or names none",
+            Self::Calendar => {
+                "check the account's `calendar_id`: the key does not reach that calendar, or names none"
+            }
             Self::ImportLimit => {
                 "Luma takes only so many new people by import for each calendar, and this one has had them: ask Luma for \
                  a higher limit in the calendar's People tab; everybody else waits here and is not lost"

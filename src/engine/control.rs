@@ -11,7 +11,7 @@ use crate::clock::Time;
 use crate::domain::refusal::{Answer, Control, Evidence, doubt};
 use crate::domain::tag::TagSet;
 use crate::domain::verdict::Verdict;
-use crate::luma::{IMPORT_ROUTE, Reply};
+use crate::luma::Reply;
 use crate::store::{ClaimedBatch, Claims, Scope, StoreError};
 
 /// When a control last proved that the rows of a run, or those of one of its tag sets, were to blame.
@@ -59,15 +59,13 @@ impl Engine {
 
     /// Imports somebody again who was accepted, within the quota and on record like every request.
     async fn ask_again(&self, email: &str, tags: &TagSet, stop: &Stop) -> Result<Reply, StoreError> {
-        let interrupted =
-            || Reply { status: None, verdict: Verdict::Interrupted, body: serde_json::Value::Null };
         let claims = Claims {
             account: &self.settings.account,
             worker_id: self.worker_id,
             scope: Scope::All,
             limit: 1,
             allowance: self.member_allowance(),
-            route: IMPORT_ROUTE,
+            route: self.client.routes().import,
         };
         let attempt = loop {
             self.throttle.ready().await;
@@ -76,14 +74,14 @@ impl Engine {
                 // It fails only where a stop was asked for.
                 Err(until) => {
                     if self.pause(until, LOOK_AGAIN, "the rate limit", stop).await.is_err() {
-                        return Ok(interrupted());
+                        return Ok(Reply::interrupted());
                     }
                 }
             }
         };
         let reply = tokio::select! {
-            reply = self.client.import(tags, std::iter::once(email)) => reply,
-            () = stop.aborted() => interrupted(),
+            reply = self.client.import(tags, std::iter::once(email.into())) => reply,
+            () = stop.aborted() => Reply::interrupted(),
         };
         Progress::add(&self.progress.requests, 1);
         let (verdict, detail) = (reply.verdict.as_str(), reply.verdict.detail());

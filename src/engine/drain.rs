@@ -13,7 +13,6 @@ use super::error::chain;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::outcome::{FAULTS_IN_A_ROW, Outcome};
-use crate::luma::IMPORT_ROUTE;
 use crate::store::{Claim, Claims, Scope, Settlement, StoreError};
 
 /// How a drain ended.
@@ -111,7 +110,7 @@ impl Drain<'_> {
             scope: self.scope,
             limit,
             allowance: engine.member_allowance(),
-            route: IMPORT_ROUTE,
+            route: engine.client.routes().import,
         };
         let now = engine.clock.now();
         let is_sure = limit == 0 || self.make_sure(now).await?;

@@ -16,11 +16,11 @@ use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{
-    EventDecision, EventFacts, EventOutcome, EventVerdict, POLICY, decide_event, settle_doubt,
+    EventDecision, EventFacts, EventOutcome, EventVerdict, LookUp, POLICY, decide_event, settle_doubt,
 };
 use crate::domain::outcome::Block;
 use crate::domain::verdict::Verdict;
-use crate::luma::{CREATE_ROUTE, EVENT_LOOK_UP, EventReply, start_of};
+use crate::luma::{EventReply, start_of};
 use crate::store::{
     Allowance, ClaimedEvent, Claims, EventClaim, EventSettlement, ResolveError, Scope, StoreError,
 };
@@ -126,7 +126,7 @@ impl Engine {
             scope,
             limit,
             allowance: self.settings.allowance,
-            route: CREATE_ROUTE,
+            route: self.client.routes().create_event,
         };
         let known = self.last_event_claim.load(Ordering::Relaxed);
         let freed = self.store.free_unknown_events(claims.account, self.worker_id, known).await;
@@ -175,10 +175,7 @@ impl Engine {
         }
         let reply = tokio::select! {
             reply = self.client.create_event(&event.body) => reply,
-            () = stop.aborted() => {
-                let reason = "lumasync was stopped before the answer".to_owned();
-                EventReply { status: None, verdict: EventVerdict::Ambiguous { reason } }
-            }
+            () = stop.aborted() => EventReply::interrupted("lumasync was stopped before the answer"),
         };
         let facts = EventFacts {
             attempts: event.attempts,
@@ -253,9 +250,11 @@ impl Engine {
         }
     }
 
-    /// Events in doubt, by what can be looked up and by the policy.
+    /// Ends doubt about events by the policy.
     pub async fn end_doubts(&self) -> Result<(), EngineError> {
-        if settle_doubt(EVENT_LOOK_UP, self.settings.on_unknown, true).is_none() {
+        // The policy is for what cannot be looked for.
+        let policy = settle_doubt(LookUp::NotOffered, self.settings.on_unknown, true);
+        if policy.is_none() || self.client.routes().can_look_up() {
             return Ok(());
         }
         let in_doubt = match self.store.events_in_doubt(&self.settings.account).await {
@@ -265,7 +264,7 @@ impl Engine {
         };
         for doubt in in_doubt {
             let attempts_left = !self.settings.retry.is_exhausted(doubt.attempts);
-            let Some(resolution) = settle_doubt(EVENT_LOOK_UP, self.settings.on_unknown, attempts_left)
+            let Some(resolution) = settle_doubt(LookUp::NotOffered, self.settings.on_unknown, attempts_left)
             else {
                 continue;
             };
@@ -306,7 +305,9 @@ impl Engine {
                 self.progress.end_halt();
                 tracing::info!(event = id, run, %api_id, "an event is created");
             }
-            EventVerdict::Refused { .. } => tracing::info!(event = id, run, status, "Luma refused an event"),
+            EventVerdict::Refused { .. } | EventVerdict::Taken { .. } => {
+                tracing::info!(event = id, run, status, "Luma refused an event");
+            }
             EventVerdict::Throttled { .. } => {
                 Progress::add(&self.progress.throttled, 1);
                 let until =

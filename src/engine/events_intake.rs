@@ -13,7 +13,7 @@ use super::intake::identity_is;
 use super::{Engine, EngineError, Settings, Stop, Taken, Taking, printable};
 use crate::clock::Time;
 use crate::domain::code::Code;
-use crate::domain::event::{Field, Fields, parse_event, said};
+use crate::domain::event::{Field, Fields, Wanted, parse_event, said};
 use crate::domain::state::Kind;
 use crate::ingest::{EventRow, Identity, ReadOptions, identity, read_events};
 use crate::luma::event_body;
@@ -271,11 +271,11 @@ fn intake(
     column: impl Fn(Field) -> Option<u64>,
 ) -> EventIntake {
     match parse_event(fields, &settings.event_rules, now) {
-        Ok(wanted) => EventIntake::Wanted {
-            key: again.map_or_else(|| wanted.key.clone(), |run_id| wanted.key.again(run_id)),
-            body: event_body(&wanted.event),
-            event: Box::new(wanted.event),
-        },
+        Ok(Wanted { event, key }) => {
+            let key = again.map_or(key.clone(), |run_id| key.again(run_id));
+            let body = event_body(&event, &key, &settings.account);
+            EventIntake::Wanted { event: Box::new(event), key, body }
+        }
         Err(problems) => EventIntake::Invalid {
             name: fields.get(Field::Name).unwrap_or_default().chars().take(NAME_KEPT).collect(),
             code: problems.first().map_or(Code::FieldInvalid, |problem| problem.code),

@@ -6,7 +6,7 @@ use super::{Engine, EngineError, Stop};
 use crate::clock::Time;
 use crate::domain::outcome::{Block, BlockCause};
 use crate::domain::verdict::{Cause, Verdict};
-use crate::luma::{Identity, Reply, USER_ROUTE};
+use crate::luma::{Identity, Reply};
 use crate::store::{Account, Claims, Scope};
 
 /// What holds everybody up may end sooner than it said: a clock is put right, a block of ours is lifted.
@@ -25,7 +25,7 @@ impl Engine {
             };
             let now = self.clock.now();
             match reply.verdict {
-                Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
+                Verdict::Halted { cause: Cause::Key | Cause::Plan | Cause::Calendar, reason } => {
                     let account = self.settings.account.clone();
                     return Err(EngineError::KeyRefused { account, reason });
                 }
@@ -70,7 +70,7 @@ impl Engine {
             scope: Scope::All,
             limit: 1,
             allowance: self.settings.allowance,
-            route: USER_ROUTE,
+            route: self.client.routes().user,
         };
         let attempt = loop {
             self.throttle.ready().await;

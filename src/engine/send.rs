@@ -31,10 +31,8 @@ impl Engine {
             return unsent(batch, Outcome::Again { due_at: now, costs_attempt: false });
         }
         let reply = tokio::select! {
-            reply = self.client.import(&batch.tags, addresses.iter().copied()) => reply,
-            () = stop.aborted() => {
-                Reply { status: None, verdict: Verdict::Interrupted, body: serde_json::Value::Null }
-            }
+            reply = self.client.import(&batch.tags, addresses.iter().map(|address| (*address).into())) => reply,
+            () = stop.aborted() => Reply::interrupted(),
         };
         let judged = match &reply.verdict {
             Verdict::Refused { message } => match self.evidence(&batch, message, &addresses, stop).await {

@@ -11,6 +11,7 @@ use super::jsonl::{Lines, PassedOver, place_of};
 use super::member::code_of;
 use super::table::{ReadOptions, Shape, Table, column_of, describe};
 use crate::domain::code::Code;
+use crate::domain::dialect::Dialect;
 use crate::domain::event::{Field, Fields};
 use serde_json::{Map, Number, Value};
 
@@ -45,7 +46,7 @@ pub fn read_events(
         let mut passed_over = PassedOver::default();
         while let Some(line) = lines.next().map_err(refuse)? {
             let (read, columns) = match line.object() {
-                Ok(object) => of_object(&object, line.text(), &mut passed_over),
+                Ok(object) => of_object(&object, line.text(), options.dialect, &mut passed_over),
                 Err(trouble) => (Err(trouble), Vec::new()),
             };
             if sink(EventRow { line: line.number, read, columns }).is_break() {
@@ -112,8 +113,21 @@ fn whole(number: &Number) -> Option<String> {
     }
 }
 
+/// Degrees are no matter of the last digit.
+fn number_of(field: Field, number: &Number) -> Option<String> {
+    match field {
+        Field::Latitude | Field::Longitude => Some(number.to_string()),
+        _ => whole(number),
+    }
+}
+
 /// Names that are no field's are remembered, so that somebody is told.
-fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOver) -> Read {
+fn of_object(
+    object: &Map<String, Value>,
+    text: &str,
+    dialect: Dialect,
+    passed_over: &mut PassedOver,
+) -> Read {
     let (mut fields, mut columns) = (Fields::default(), Vec::<(Field, u64)>::new());
     for (name, value) in object {
         if is_of_members(name) {
@@ -121,7 +135,7 @@ fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOv
             return (Err((Code::FieldInvalid, said)), columns);
         }
         let Some(field) = field_of(name) else {
-            if let Some(meant) = nearly(name) {
+            if let Some(meant) = nearly(name, dialect) {
                 let said = format!("`{name}` is no field of an event: `{meant}` is");
                 return (Err((Code::FieldInvalid, said)), columns);
             }
@@ -137,7 +151,7 @@ fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOv
             Value::String(text) => fields.set(field, text),
             Value::Bool(_) => fields.set(field, &value.to_string()),
             Value::Number(number) => {
-                let Some(text) = whole(number) else {
+                let Some(text) = number_of(field, number) else {
                     let said = format!(
                         "`{field}` holds a number that is rounded when it is read: write it in quotes"
                     );
@@ -145,6 +159,7 @@ fn of_object(object: &Map<String, Value>, text: &str, passed_over: &mut PassedOv
                 };
                 fields.set(field, &text);
             }
+            Value::Object(_) if field.takes_objects() => fields.set(field, &value.to_string()),
             Value::Array(_) | Value::Object(_) => {
                 let said = format!("`{field}` holds a list or an object, and takes a single value");
                 return (Err((Code::FieldInvalid, said)), columns);

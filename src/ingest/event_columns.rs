@@ -5,6 +5,7 @@
 use super::columns::{API_ID, EMAIL, OURS, plain};
 use super::error::Fault;
 use super::mapping::{Heading, excerpt, unread};
+use crate::domain::dialect::Dialect;
 use crate::domain::event::Field;
 
 /// The places of the columns of events, from 0.
@@ -13,7 +14,7 @@ pub(crate) struct EventColumns(pub(crate) Vec<(usize, Field)>);
 
 impl EventColumns {
     /// Reads the first records of a file.
-    pub(crate) fn new(rows: &[Vec<String>]) -> Result<(Heading, Self), Fault> {
+    pub(crate) fn new(rows: &[Vec<String>], dialect: Dialect) -> Result<(Heading, Self), Fault> {
         let mut heading = Heading::new(rows.first().ok_or(Fault::Empty)?);
         let mut places: Vec<(usize, Field)> = Vec::new();
         for (at, name) in heading.header.iter().enumerate() {
@@ -21,7 +22,7 @@ impl EventColumns {
                 return Err(Fault::EmailOfEvent { column: excerpt(name) });
             }
             let Some(field) = field_of(name) else {
-                if let Some(meant) = nearly(name) {
+                if let Some(meant) = nearly(name, dialect) {
                     return Err(Fault::EventColumn { column: excerpt(name), meant: meant.as_str() });
                 }
                 continue;
@@ -60,8 +61,9 @@ pub(super) fn discreet(header: &[String]) -> Vec<(usize, Field)> {
 
 /// The field of those that are secret which a name means, also where it is misspelt.
 pub(super) fn secret_of(name: &str) -> Option<Field> {
-    let is_secret = |field: &Field| matches!(field, Field::ZoomMeetingPassword | Field::ZoomMeetingUrl);
-    let known = field_of(name).or_else(|| nearly(name));
+    let is_secret = |field: &Field| field.may_open_a_meeting();
+    let near = || Dialect::ALL.iter().find_map(|dialect| nearly(name, *dialect).filter(is_secret));
+    let known = field_of(name).or_else(near);
     known.filter(is_secret).or_else(|| {
         let plain = plain(name);
         let speaks_of = |word: &&str| plain.contains(*word);
@@ -69,8 +71,8 @@ pub(super) fn secret_of(name: &str) -> Option<Field> {
     })
 }
 
-/// The field that a name was probably meant for.
-pub(super) fn nearly(name: &str) -> Option<Field> {
+/// The field of a dialect that a name was probably meant for.
+pub(super) fn nearly(name: &str, dialect: Dialect) -> Option<Field> {
     let name = name.trim();
     if OURS.contains(&name) || name == API_ID || name.starts_with('_') {
         return None;
@@ -79,18 +81,21 @@ pub(super) fn nearly(name: &str) -> Option<Field> {
     if plain_name.len() <= 2 {
         return None;
     }
-    let short = SHORT.iter().find(|(short, _)| *short == plain_name).map(|(_, meant)| *meant);
+    let short = SHORT
+        .iter()
+        .find(|(short, meant)| *short == plain_name && meant.is_in(dialect))
+        .map(|(_, meant)| *meant);
     let nearest = || {
         let distance = |field: &Field| strsim::osa_distance(&plain(field.as_str()), &plain_name);
         let is_near =
             |field: &Field| distance(field) <= plain(field.as_str()).len().min(plain_name.len()) / 4;
-        Field::ALL.iter().copied().filter(is_near).min_by_key(distance)
+        Field::ALL.iter().copied().filter(|field| field.is_in(dialect) && is_near(field)).min_by_key(distance)
     };
     short.or_else(nearest)
 }
 
 /// What people call fields.
-const SHORT: [(&str, Field); 10] = [
+const SHORT: [(&str, Field); 21] = [
     ("start", Field::StartAt),
     ("starts", Field::StartAt),
     ("startsat", Field::StartAt),
@@ -101,6 +106,17 @@ const SHORT: [(&str, Field); 10] = [
     ("tz", Field::Timezone),
     ("zoomurl", Field::ZoomMeetingUrl),
     ("zoompassword", Field::ZoomMeetingPassword),
+    ("end", Field::EndAt),
+    ("ends", Field::EndAt),
+    ("endsat", Field::EndAt),
+    ("endtime", Field::EndAt),
+    ("description", Field::DescriptionMd),
+    ("capacity", Field::MaxCapacity),
+    ("address", Field::GeoAddress),
+    ("location", Field::GeoAddress),
+    ("lat", Field::Latitude),
+    ("lng", Field::Longitude),
+    ("coordinate", Field::Latitude),
 ];
 
 #[cfg(test)]
@@ -108,8 +124,12 @@ mod tests {
     use super::*;
 
     fn columns(header: &str) -> Result<Vec<(usize, Field)>, String> {
+        columns_in(Dialect::Beta2021, header)
+    }
+
+    fn columns_in(dialect: Dialect, header: &str) -> Result<Vec<(usize, Field)>, String> {
         let row = header.split(',').map(str::to_owned).collect();
-        EventColumns::new(&[row]).map(|(_, columns)| columns.0).map_err(|fault| fault.to_string())
+        EventColumns::new(&[row], dialect).map(|(_, columns)| columns.0).map_err(|fault| fault.to_string())
     }
 
     #[test]
@@ -140,5 +160,17 @@ mod tests {
         ] {
             assert_eq!(columns(header), Err(said.to_owned()), "{header}");
         }
+    }
+
+    #[test]
+    fn what_is_nearly_a_field_of_another_dialect_is_somebody_elses() {
+        for header in ["name,description", "name,location", "name,ends_at", "name,geo_adress"] {
+            assert_eq!(columns(header), Ok(vec![(0, Field::Name)]), "{header}");
+            let said = columns_in(Dialect::V1, header).expect_err(header);
+            assert!(said.contains("which no event has"), "{said}");
+        }
+        // Under its very name it is read, so that its row says what is wrong.
+        assert_eq!(columns("name,slug"), Ok(vec![(0, Field::Name), (1, Field::Slug)]));
+        assert_eq!(columns_in(Dialect::V1, "name,require_rsvp").map(|found| found.len()), Ok(2));
     }
 }

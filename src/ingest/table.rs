@@ -11,6 +11,7 @@ use super::mapping::{Heading, Mapping};
 use super::open::Compression;
 use super::reader::{Block, Reader};
 use super::sniff::{Sample, delimiter_name};
+use crate::domain::dialect::Dialect;
 use crate::domain::guest::Guests;
 use crate::domain::state::Kind;
 
@@ -31,6 +32,8 @@ pub struct ReadOptions {
     pub max_cell: usize,
     /// Which guests are taken from a guest export of Luma.
     pub guests: Guests,
+    /// Whose fields the columns of events are taken to mean, where they are not quite spelt right.
+    pub dialect: Dialect,
 }
 
 impl Default for ReadOptions {
@@ -42,6 +45,7 @@ impl Default for ReadOptions {
             max_expanded: 16 << 30,
             max_cell: 64 << 10,
             guests: Guests::default(),
+            dialect: Dialect::default(),
         }
     }
 }
@@ -104,7 +108,7 @@ impl Table<Mapping> {
 impl Table<EventColumns> {
     /// Opens a file of events.
     pub(crate) fn of_events(path: &Path, options: &ReadOptions) -> Result<Self, Fault> {
-        Self::open(path, options, EventColumns::new)
+        Self::open(path, options, |rows| EventColumns::new(rows, options.dialect))
     }
 }
 

@@ -1,15 +1,13 @@
-//! The dialect of the 2021 beta: routes, bodies, and whom an answer names.
+//! The dialect of the 2021 beta: bodies, and whom an answer names.
 
-use serde_json::Value;
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
 
+use super::event::iso;
 use super::reply::Identity;
 use crate::domain::batch::BODY_FRAME;
-use crate::domain::tag::TagSet;
-
-/// Imports members into the audience; tags those who exist.
-pub const IMPORT_ROUTE: &str = "POST /user/audience/import";
-/// Tells whom the key belongs to.
-pub const USER_ROUTE: &str = "GET /user";
+use crate::domain::event::{BetaEvent, Field, Zoom};
+use crate::domain::tag::{TagId, TagSet};
 
 /// The body of `POST /user/audience/import`; the tags are left out when there are none.
 pub(super) fn import_body<'a>(tags: &TagSet, emails: impl Iterator<Item = &'a str>) -> Vec<u8> {
@@ -19,14 +17,14 @@ pub(super) fn import_body<'a>(tags: &TagSet, emails: impl Iterator<Item = &'a st
     body.push(b']');
     if !tags.is_empty() {
         body.extend_from_slice(b",\"member_tag_api_ids\":[");
-        push_strings(&mut body, tags.ids().iter().map(crate::domain::tag::TagId::as_str));
+        push_strings(&mut body, tags.ids().iter().map(TagId::as_str));
         body.push(b']');
     }
     body.push(b'}');
     body
 }
 
-fn push_strings<'a>(body: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
+pub(super) fn push_strings<'a>(body: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
     for (index, text) in texts.enumerate() {
         if index > 0 {
             body.push(b',');
@@ -34,6 +32,31 @@ fn push_strings<'a>(body: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
         // Writing to memory does not fail.
         let _ = serde_json::to_writer(&mut *body, text);
     }
+}
+
+/// The body of `POST /event/create`: what was given, and nothing else.
+pub(super) fn event_body(event: &BetaEvent) -> Value {
+    let mut body = Map::new();
+    let mut put = |field: Field, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(field.as_str().to_owned(), value);
+        }
+    };
+    put(Field::Name, Some(event.name().into()));
+    put(Field::StartAt, event.start_at().map(|at| iso(at).into()));
+    put(Field::CoverUrl, event.cover_url().map(Into::into));
+    put(Field::DurationMinutes, event.duration_minutes().map(Into::into));
+    put(Field::RequireRsvp, event.require_rsvp().map(Into::into));
+    put(Field::RequireRsvpApproval, event.require_rsvp_approval().map(Into::into));
+    put(Field::CommunityApiId, event.community_api_id().map(Into::into));
+    let zoom = event.zoom();
+    let (id, url, password) = zoom.map_or((None, None, None), Zoom::meeting);
+    put(Field::ZoomCreationMethod, zoom.map(|zoom| zoom.method().into()));
+    put(Field::ZoomSessionType, zoom.and_then(Zoom::session_type).map(Into::into));
+    put(Field::ZoomMeetingId, id.map(Into::into));
+    put(Field::ZoomMeetingUrl, url.map(Into::into));
+    put(Field::ZoomMeetingPassword, password.map(|password| password.expose_secret().into()));
+    Value::Object(body)
 }
 
 /// Whom the answer to `GET /user` names; later generations wrap the user or say `id`.

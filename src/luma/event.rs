@@ -1,27 +1,23 @@
-//! Creating an event, in the dialect of the beta: a request that is never repeated by anything below.
+//! Creating an event: a request that is never repeated by anything below.
 //!
 //! The client it goes through keeps no connection. One that was kept may be found closed just when the
 //! request is written, and the layers below would then take another by themselves. It speaks HTTP/1.1,
 //! where no frame may ask for a repetition. So one call is one request, or none.
 
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::header::{HeaderName, RETRY_AFTER};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 
-use super::client::Client;
+use super::client::{Client, post};
+use super::quota::Quota;
 use super::reply::{MAX_ANSWER, header, innermost, message, parse_retry_after, speaks_of_an_error};
+use super::wire::{id, unwrapped};
+use super::{beta, v1};
 use crate::clock::Time;
 use crate::domain::event::{
-    Answer, ApiId, Event, EventBody, EventVerdict, Field, LookUp, Zoom, quotes_secret,
+    Answer, ApiId, ClientKey, Event, EventBody, EventVerdict, Field, Likeness, Slug, quotes_secret,
 };
-
-/// Creates an event.
-pub const CREATE_ROUTE: &str = "POST /event/create";
-
-/// What can be found out about an event in doubt: the beta has no route that lists events. A dialect
-/// that has one asks here, twice and with a pause, before it says that an event is absent.
-pub const EVENT_LOOK_UP: LookUp = LookUp::NotOffered;
 
 /// What one request for an event came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,36 +26,31 @@ pub struct EventReply {
     pub status: Option<u16>,
     /// What it means. Its words hold no password.
     pub verdict: EventVerdict,
+    /// What is left of the calendar's allowance, if the answer says.
+    pub quota: Option<Quota>,
 }
 
-/// The body of `POST /event/create`: what was given, and nothing else.
+impl EventReply {
+    /// The reply to a request that was given up before its answer.
+    #[must_use]
+    pub fn interrupted(reason: &str) -> Self {
+        let verdict = EventVerdict::Ambiguous { reason: reason.to_owned() };
+        Self { status: None, verdict, quota: None }
+    }
+}
+
+/// The body of the request that creates an event of an account, in the event's own dialect.
 #[must_use]
-pub fn event_body(event: &Event) -> EventBody {
-    let mut body = Map::new();
-    let mut put = |field: Field, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(field.as_str().to_owned(), value);
-        }
+pub fn event_body(event: &Event, key: &ClientKey, account: &str) -> EventBody {
+    let body = match event {
+        Event::Beta(event) => beta::event_body(event),
+        Event::V1(v1) => v1::event_body(v1, &Slug::of(event, key, account)),
     };
-    put(Field::Name, Some(event.name().into()));
-    put(Field::StartAt, event.start_at().map(|at| iso(at).into()));
-    put(Field::CoverUrl, event.cover_url().map(Into::into));
-    put(Field::DurationMinutes, event.duration_minutes().map(Into::into));
-    put(Field::RequireRsvp, event.require_rsvp().map(Into::into));
-    put(Field::RequireRsvpApproval, event.require_rsvp_approval().map(Into::into));
-    put(Field::CommunityApiId, event.community_api_id().map(Into::into));
-    let zoom = event.zoom();
-    let (id, url, password) = zoom.map_or((None, None, None), Zoom::meeting);
-    put(Field::ZoomCreationMethod, zoom.map(|zoom| zoom.method().into()));
-    put(Field::ZoomSessionType, zoom.and_then(Zoom::session_type).map(Into::into));
-    put(Field::ZoomMeetingId, id.map(Into::into));
-    put(Field::ZoomMeetingUrl, url.map(Into::into));
-    put(Field::ZoomMeetingPassword, password.map(|password| password.expose_secret().into()));
-    EventBody::new(Value::Object(body).to_string())
+    EventBody::new(body.to_string())
 }
 
 /// A date as JavaScript writes it, to the millisecond.
-fn iso(at: Time) -> String {
+pub(super) fn iso(at: Time) -> String {
     let text = at.to_string();
     format!("{}Z", text.trim_end_matches('Z').strip_suffix("000").unwrap_or(&text))
 }
@@ -71,19 +62,29 @@ pub fn start_of(body: &EventBody) -> Option<Time> {
     Time::parse(body.get(Field::StartAt.as_str())?.as_str()?)
 }
 
+/// What the event of a body looks like if it exists; nothing where it has no address of its own.
+#[must_use]
+pub fn likeness_of(body: &EventBody) -> Option<Likeness> {
+    let start_at = start_of(body)?;
+    let body: Value = serde_json::from_str(body.0.expose_secret()).ok()?;
+    let text = |field: Field| body.get(field.as_str()).and_then(Value::as_str).map(str::to_owned);
+    Some(Likeness { slug: text(Field::Slug)?, name: text(Field::Name)?, start_at })
+}
+
 impl Client {
-    /// Creates an event: `POST /event/create`.
+    /// Creates an event.
     pub async fn create_event(&self, body: &EventBody) -> EventReply {
-        let request = self
-            .once
-            .post(format!("{}/event/create", self.base))
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.0.expose_secret().to_owned());
-        let (status, answer) = match request.send().await {
-            Ok(response) => (Some(response.status().as_u16()), read(response, body, self.clock.now()).await),
-            Err(error) => (None, of_error(&error, self.once_timeout)),
+        let url = self.url(self.routes().create_event);
+        let request = post(&self.once, url, body.0.expose_secret().to_owned());
+        let (status, quota, answer) = match request.send().await {
+            Ok(response) => {
+                let now = self.clock.now();
+                let quota = Quota::of(response.headers(), now);
+                (Some(response.status().as_u16()), quota, read(response, body, now).await)
+            }
+            Err(error) => (None, None, of_error(&error, self.once_timeout)),
         };
-        EventReply { status, verdict: EventVerdict::of(answer) }
+        EventReply { status, verdict: EventVerdict::of(answer), quota }
     }
 }
 
@@ -112,7 +113,8 @@ async fn read(mut response: Response, asked: &EventBody, now: Time) -> Answer {
         }
     };
     let body = serde_json::from_slice::<Value>(&bytes).ok().filter(|body| is_complete && body.is_object());
-    let api_id = body.as_ref().filter(|body| !speaks_of_an_error(body)).and_then(|body| body.get("api_id"));
+    let sound = body.as_ref().filter(|body| !speaks_of_an_error(body));
+    let api_id = sound.and_then(|body| id(unwrapped(body, "event")).ok());
     let redirect = location.filter(|_| (300..=399).contains(&status));
     let full = format!("{} {}", redirect.as_deref().unwrap_or_default(), String::from_utf8_lossy(&bytes));
     let message = match redirect {
@@ -125,7 +127,7 @@ async fn read(mut response: Response, asked: &EventBody, now: Time) -> Answer {
     Answer::Status {
         status,
         is_lumas: body.is_some(),
-        api_id: api_id.and_then(Value::as_str).and_then(ApiId::parse),
+        api_id: api_id.and_then(ApiId::parse),
         own_words: own_words(&message, asked),
         message,
         retry_after,
@@ -135,9 +137,9 @@ async fn read(mut response: Response, asked: &EventBody, now: Time) -> Answer {
 /// An answer may quote what it was asked, and with it what lets people into a meeting.
 fn quotes_password(text: &str, asked: &EventBody) -> bool {
     let asked: Value = serde_json::from_str(asked.0.expose_secret()).unwrap_or_default();
-    [Field::ZoomMeetingPassword, Field::ZoomMeetingUrl].into_iter().any(|field| {
+    Field::ALL.iter().filter(|field| field.may_open_a_meeting()).any(|field| {
         let value = asked.get(field.as_str()).and_then(Value::as_str);
-        value.is_some_and(|value| quotes_secret(text, field, value))
+        value.is_some_and(|value| quotes_secret(text, *field, value))
     })
 }
 
@@ -159,20 +161,24 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::domain::dialect::Dialect;
     use crate::domain::event::{EventRules, Fields, parse_event};
     use crate::luma::ClientOptions;
 
-    fn event(row: &[(Field, &str)]) -> Event {
+    fn body_of(row: &[(Field, &str)]) -> EventBody {
         let mut fields = Fields::default();
         for (field, value) in row {
             fields.set(*field, value);
         }
         let rules = EventRules { allow_past: true, ..EventRules::default() };
-        parse_event(&fields, &rules, Time::from_micros(0)).expect("sound").event
+        let wanted = parse_event(&fields, &rules, Time::from_micros(0)).expect("sound");
+        event_body(&wanted.event, &wanted.key, "main")
     }
 
     fn client(address: &str) -> Client {
         let options = ClientOptions {
+            dialect: Dialect::Beta2021,
+            calendar_id: None,
             base_url: format!("http://{address}").parse().expect("a URL"),
             api_key: "key".to_owned().into(),
             timeout: Duration::from_millis(500),
@@ -209,10 +215,10 @@ mod tests {
 
     #[test]
     fn the_body_has_what_was_given_and_nothing_else() {
-        let body = event_body(&event(&[(Field::Name, "Demo")]));
+        let body = body_of(&[(Field::Name, "Demo")]);
         assert_eq!(body.0.expose_secret(), r#"{"name":"Demo"}"#);
         assert_eq!(start_of(&body), None);
-        let full = event_body(&event(&[
+        let full = body_of(&[
             (Field::Name, "De\"mo"),
             (Field::StartAt, "2026-12-03T18:00:00Z"),
             (Field::DurationMinutes, "90"),
@@ -221,7 +227,7 @@ mod tests {
             (Field::ZoomCreationMethod, "manually-entered"),
             (Field::ZoomMeetingUrl, "https://zoom.us/j/1"),
             (Field::ZoomMeetingPassword, "s3cret"),
-        ]));
+        ]);
         assert_eq!(start_of(&full), Time::parse("2026-12-03T18:00:00Z"));
         let full: Value = serde_json::from_str(full.0.expose_secret()).expect("JSON");
         assert_eq!(

@@ -8,6 +8,9 @@ use reqwest::header::{LOCATION, RETRY_AFTER};
 use rustls::CertificateError;
 use serde_json::Value;
 
+use super::client::Answered;
+use super::quota::Quota;
+use super::wire::Odd;
 use crate::clock::Time;
 use crate::domain::verdict::Verdict;
 
@@ -29,14 +32,41 @@ pub struct Reply {
     pub verdict: Verdict,
     /// The body of a success.
     pub body: Value,
+    /// What is left of the calendar's allowance, if the answer says.
+    pub quota: Option<Quota>,
 }
 
 /// Answers are read up to this many bytes; more than that is no answer of this API.
-pub(super) const MAX_ANSWER: usize = 256 * 1024;
+pub(super) const MAX_ANSWER: usize = 4 << 20;
 /// Characters of an answer that are worth keeping.
 const MAX_MESSAGE: usize = 500;
 
 impl Reply {
+    /// The reply to a request that was given up before its answer, because the service stops.
+    #[must_use]
+    pub const fn interrupted() -> Self {
+        Self::without_answer(Verdict::Interrupted)
+    }
+
+    pub(super) const fn without_answer(verdict: Verdict) -> Self {
+        Self { status: None, verdict, body: Value::Null, quota: None }
+    }
+
+    /// What a success says. One that does not say it is none.
+    pub(super) fn says<T>(self, read: impl FnOnce(&Value) -> Result<T, Odd>) -> Answered<T> {
+        if self.verdict != Verdict::Accepted {
+            return Err(self);
+        }
+        match read(&self.body) {
+            Ok(said) => Ok((said, self)),
+            Err(odd) => {
+                let status = self.status.unwrap_or_default();
+                let reply = Self::transient(self.status, format!("{status} with an answer that {odd}"));
+                Err(Self { quota: self.quota, ..reply })
+            }
+        }
+    }
+
     /// The reply to a request that met no answer.
     pub(super) fn of_error(error: &reqwest::Error, timeout: Duration) -> Self {
         let what = if error.is_connect() {
@@ -49,19 +79,21 @@ impl Reply {
         let status = error.status().map(|status| status.as_u16());
         let reason = format!("{what}{}", innermost(error));
         let verdict = Verdict::Transient { reason, retry_after: None, unreached: error.is_connect() };
-        Self { status, verdict, body: Value::Null }
+        Self { status, ..Self::without_answer(verdict) }
     }
 
     fn transient(status: Option<u16>, reason: String) -> Self {
-        Self {
-            status,
-            verdict: Verdict::Transient { reason, retry_after: None, unreached: false },
-            body: Value::Null,
-        }
+        let verdict = Verdict::Transient { reason, retry_after: None, unreached: false };
+        Self { status, ..Self::without_answer(verdict) }
     }
 
     /// Reads an answer to its end, or to the cap, and judges it.
-    pub(super) async fn read(mut response: Response, timeout: Duration, now: Time) -> Self {
+    pub(super) async fn read(response: Response, timeout: Duration, now: Time) -> Self {
+        let quota = Quota::of(response.headers(), now);
+        Self { quota, ..Self::judged(response, timeout, now).await }
+    }
+
+    async fn judged(mut response: Response, timeout: Duration, now: Time) -> Self {
         let status = response.status();
         let retry_after = header(&response, RETRY_AFTER).and_then(|text| parse_retry_after(&text, now));
         let location = header(&response, LOCATION);
@@ -91,7 +123,7 @@ impl Reply {
             _ => message(&body),
         };
         let verdict = Verdict::of_failure(status.as_u16(), message, retry_after);
-        Self { status: Some(status.as_u16()), verdict, body: Value::Null }
+        Self { status: Some(status.as_u16()), ..Self::without_answer(verdict) }
     }
 
     /// Only a JSON object is Luma's word; a proxy's page with status 200 is not.
@@ -101,7 +133,7 @@ impl Reply {
             let reason = format!("{status} that speaks of an error: {}", message(body));
             Self::transient(Some(status), reason)
         } else if let Ok(body @ Value::Object(_)) = parsed {
-            Self { status: Some(status), verdict: Verdict::Accepted, body }
+            Self { status: Some(status), body, ..Self::without_answer(Verdict::Accepted) }
         } else {
             let reason = format!("{status} with an answer that is not Luma's: {}", message(body));
             Self::transient(Some(status), reason)

@@ -45,7 +45,7 @@ pub use error::StoreError;
 pub use events::{
     ClaimedEvent, Doubt, EventAttempt, EventClaim, EventClaims, EventDepth, EventFilter, EventInput,
     EventIntake, EventOrigin, EventPart, EventRecord, EventResolution, EventRow, EventSettlement, EventStory,
-    NewEvent, ResolveError, Resolved,
+    NewEvent, ResolveError, Resolved, V1Columns,
 };
 pub use expectations::Expected;
 pub use files::{FileState, InputFile, NewFile};

@@ -145,9 +145,11 @@ fn eight_processes_that_start_at_once_make_the_tables_once() {
     for running in started {
         running.wait().with_code(0);
     }
-    let made = "select count(*), count(distinct version), min(case when success then 1 else 0 end) from _sqlx_migrations";
-    let migrations = lumasync::store::Store::schema_version().to_string();
-    assert_eq!(bench.db().rows(made), [[migrations.as_str(), &migrations, "1"]]);
+    let made =
+        "select count(*) - count(distinct version), max(version), min(case when success then 1 else 0 end)
+                from _sqlx_migrations";
+    let newest = lumasync::store::Store::schema_version().to_string();
+    assert_eq!(bench.db().rows(made), [["0", newest.as_str(), "1"]]);
     assert_eq!(bench.db().rows("select name from accounts"), [["main"]]);
 }
 

@@ -29,6 +29,7 @@ macro_rules! on_every_database {
 mod accounts;
 mod claims;
 mod crossings;
+mod events_v1;
 mod fencing;
 mod fires;
 mod fixture;

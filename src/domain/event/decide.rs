@@ -118,7 +118,11 @@ pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision
     let pause = |reason: &str| pause_after_faults(reason, facts.faults, facts.retry, facts.jitter, facts.now);
     match verdict {
         EventVerdict::Created { api_id } => only(EventOutcome::Created { api_id: api_id.clone() }),
-        EventVerdict::Refused { message } => {
+        // Nobody else is likely to have this address where it was asked for before: a look-up tells.
+        EventVerdict::Taken { message } if facts.attempts > 0 => only(EventOutcome::Unknown {
+            reason: format!("an earlier request may have created it: {message}"),
+        }),
+        EventVerdict::Refused { message } | EventVerdict::Taken { message } => {
             only(EventOutcome::Rejected { code: Code::ApiRejected, reason: message.clone() })
         }
         EventVerdict::Throttled { retry_after } => {
@@ -205,6 +209,13 @@ mod tests {
         );
         let failed = EventOutcome::Failed { reason: "late".into() };
         assert!(matches!(failed.after_a_guess(true), EventOutcome::Unknown { .. }));
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_doubt_where_the_event_was_asked_for_before() {
+        let taken = EventVerdict::Taken { message: "taken".into() };
+        assert!(matches!(decide(&taken, 0, 0).outcome, EventOutcome::Rejected { .. }));
+        assert!(matches!(decide(&taken, 1, 0).outcome, EventOutcome::Unknown { .. }));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum LookUp {
     NotOffered,
     /// It is there.
     Found(ApiId),
+    /// It was not seen; it is looked for once more, after a pause.
+    AbsentOnce,
     /// It was looked for twice, with a pause, and is not there.
     AbsentTwice,
     /// There are several like it: a person must look.
@@ -57,7 +59,7 @@ pub fn settle_doubt(look_up: LookUp, policy: OnUnknown, attempts_left: bool) -> 
         (LookUp::AbsentTwice, _) | (LookUp::NotOffered, OnUnknown::SendAgain) => {
             attempts_left.then_some(Resolution::SendAgain)
         }
-        (LookUp::NotOffered, OnUnknown::Hold) | (LookUp::Several, _) => None,
+        (LookUp::NotOffered, OnUnknown::Hold) | (LookUp::AbsentOnce | LookUp::Several, _) => None,
     }
 }
 
@@ -69,7 +71,9 @@ mod tests {
     fn only_a_look_up_or_a_policy_sends_again_and_never_for_ever() {
         let id = ApiId::parse("evt-1").expect("an id");
         assert_eq!(settle_doubt(LookUp::NotOffered, OnUnknown::Hold, true), None);
-        assert_eq!(settle_doubt(LookUp::Several, OnUnknown::SendAgain, true), None);
+        for look_up in [LookUp::Several, LookUp::AbsentOnce] {
+            assert_eq!(settle_doubt(look_up, OnUnknown::SendAgain, true), None);
+        }
         for look_up in [LookUp::NotOffered, LookUp::AbsentTwice] {
             let sent = settle_doubt(look_up.clone(), OnUnknown::SendAgain, true);
             assert_eq!(sent, Some(Resolution::SendAgain));

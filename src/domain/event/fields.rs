@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use crate::domain::dialect::Dialect;
 use crate::domain::state::text_enum;
 
 text_enum! {
-    /// What a row may say of an event. All but the last two are the API's own.
+    /// What a row may say of an event, under the API's names.
     Field {
         /// Its name.
         Name = "name",
@@ -36,10 +37,102 @@ text_enum! {
         ZoomSessionType = "zoom_session_type",
         /// The community it is linked to.
         CommunityApiId = "community_api_id",
-        /// The zone of a `start_at` that has no offset.
+        /// The zone of the event, and of times that have no offset.
         Timezone = "timezone",
+        /// When it ends.
+        EndAt = "end_at",
+        /// What it is about, in Markdown.
+        DescriptionMd = "description_md",
+        /// Who sees it.
+        Visibility = "visibility",
+        /// The end of its address on Luma.
+        Slug = "slug",
+        /// How many may come.
+        MaxCapacity = "max_capacity",
+        /// Where it meets online.
+        MeetingUrl = "meeting_url",
+        /// Where it is, as people write it.
+        GeoAddress = "geo_address",
+        /// Where it is, as the API takes it.
+        GeoAddressJson = "geo_address_json",
+        /// How far north it is, in degrees.
+        Latitude = "latitude",
+        /// How far east it is, in degrees.
+        Longitude = "longitude",
+        /// How guests give their names.
+        NameRequirement = "name_requirement",
+        /// Whether guests give their numbers.
+        PhoneNumberRequirement = "phone_number_requirement",
+        /// Whether one guest may take several tickets.
+        CanRegisterForMultipleTickets = "can_register_for_multiple_tickets",
+        /// Whether guests see who else comes.
+        ShowGuestList = "show_guest_list",
+        /// Whether Luma sends no reminders.
+        RemindersDisabled = "reminders_disabled",
+        /// Whether and when guests are asked how it was.
+        FeedbackEmail = "feedback_email",
+        /// The colour of its page.
+        TintColor = "tint_color",
         /// What tells this event from all others, where its content is not to.
         ClientKey = "client_key",
+    }
+}
+
+impl Field {
+    /// The one dialect whose events have this field; none where all have it.
+    #[must_use]
+    pub const fn only_in(self) -> Option<Dialect> {
+        match self {
+            Self::Name
+            | Self::StartAt
+            | Self::CoverUrl
+            | Self::DurationMinutes
+            | Self::Timezone
+            | Self::ClientKey => None,
+            Self::RequireRsvp
+            | Self::RequireRsvpApproval
+            | Self::ZoomCreationMethod
+            | Self::ZoomMeetingId
+            | Self::ZoomMeetingPassword
+            | Self::ZoomMeetingUrl
+            | Self::ZoomSessionType
+            | Self::CommunityApiId => Some(Dialect::Beta2021),
+            Self::EndAt
+            | Self::DescriptionMd
+            | Self::Visibility
+            | Self::Slug
+            | Self::MaxCapacity
+            | Self::MeetingUrl
+            | Self::GeoAddress
+            | Self::GeoAddressJson
+            | Self::Latitude
+            | Self::Longitude
+            | Self::NameRequirement
+            | Self::PhoneNumberRequirement
+            | Self::CanRegisterForMultipleTickets
+            | Self::ShowGuestList
+            | Self::RemindersDisabled
+            | Self::FeedbackEmail
+            | Self::TintColor => Some(Dialect::V1),
+        }
+    }
+
+    /// Whether events of a dialect have this field.
+    #[must_use]
+    pub fn is_in(self, dialect: Dialect) -> bool {
+        self.only_in().is_none_or(|only| only == dialect)
+    }
+
+    /// Whether its value may be a JSON object.
+    #[must_use]
+    pub const fn takes_objects(self) -> bool {
+        matches!(self, Self::GeoAddressJson | Self::FeedbackEmail)
+    }
+
+    /// Whether its value may hold what lets people into a meeting.
+    #[must_use]
+    pub const fn may_open_a_meeting(self) -> bool {
+        matches!(self, Self::ZoomMeetingPassword | Self::ZoomMeetingUrl | Self::MeetingUrl)
     }
 }
 
@@ -63,7 +156,7 @@ pub fn hide(field: Field, value: &str) -> Cow<'_, str> {
 fn secrets(field: Field, value: &str) -> Vec<Range<usize>> {
     match field {
         Field::ZoomMeetingPassword if !value.trim().is_empty() => std::iter::once(0..value.len()).collect(),
-        Field::ZoomMeetingUrl => secrets_in_url(value),
+        Field::ZoomMeetingUrl | Field::MeetingUrl => secrets_in_url(value),
         _ => Vec::new(),
     }
 }
@@ -96,7 +189,7 @@ pub fn quotes_secret(text: &str, field: Field, value: &str) -> bool {
         let mut parts = secret.split(|c: char| matches!(c, '?' | '#' | ';' | '&') || c.is_whitespace());
         match field {
             // Of an address each value counts; those of one or two letters would be found anywhere.
-            Field::ZoomMeetingUrl => {
+            Field::ZoomMeetingUrl | Field::MeetingUrl => {
                 parts.any(|part| is_quoted(part.split_once('=').map_or(part, |(_, value)| value), 3))
             }
             _ => is_quoted(secret, 1),

@@ -1,25 +1,35 @@
 //! An event as somebody wants it, and what may become of it: never two of it, never none unnoticed.
 //!
-//! Twelve fields that fit together, or every reason why they do not. Knows nothing of files, tables
-//! or requests.
+//! Fields that fit together, or every reason why they do not; which fields there are is the dialect's.
+//! Knows nothing of files, tables or requests.
 
+mod beta;
 mod decide;
 mod doubt;
 mod fields;
 mod key;
 mod parse;
+mod place;
+mod sighting;
+mod slug;
 mod start;
 mod state;
+mod v1;
 mod verdict;
 mod zoom;
 
+pub use beta::BetaEvent;
 pub use decide::{EventDecision, EventFacts, EventOutcome, decide_event};
 pub use doubt::{LookUp, OnUnknown, POLICY, Resolution, settle_doubt};
 pub use fields::{Field, Fields, HIDDEN, hide, quotes_secret};
 pub use key::{ClientKey, Twin};
 pub use parse::{EventRules, Problem, Wanted, parse_event, said};
+pub use place::{Coordinate, GeoAddress};
+pub use sighting::{Likeness, LookedFor, PAUSE, Shown, Sighting};
+pub use slug::Slug;
 pub use start::is_zone;
 pub use state::{EventState, Happening, Illegal, next};
+pub use v1::{FeedbackEmail, V1Event, V1Fields};
 pub use verdict::{Answer, ApiId, EventVerdict};
 pub use zoom::Zoom;
 
@@ -27,78 +37,50 @@ use secrecy::SecretString;
 
 use crate::clock::Time;
 
-/// An event whose fields fit together. Only `parse_event` makes one.
+/// An event whose fields fit together, in the dialect it is to be created in. Only `parse_event` makes one.
 #[derive(Clone, Debug)]
-pub struct Event {
-    name: String,
-    start_at: Option<Time>,
-    cover_url: Option<String>,
-    duration_minutes: Option<u32>,
-    rsvp: Rsvp,
-    zoom: Option<Zoom>,
-    community_api_id: Option<String>,
-}
-
-/// Whether guests must register; approval without registration cannot be built.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Rsvp {
-    required: Option<bool>,
-    approval: Option<bool>,
-}
-
-impl Rsvp {
-    fn new(required: Option<bool>, approval: Option<bool>) -> Option<Self> {
-        (approval != Some(true) || required == Some(true)).then_some(Self { required, approval })
-    }
+pub enum Event {
+    /// For the beta of 2021.
+    Beta(BetaEvent),
+    /// For today's API.
+    V1(V1Event),
 }
 
 impl Event {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        match self {
+            Self::Beta(event) => event.name(),
+            Self::V1(event) => &event.fields().name,
+        }
     }
 
     /// When it begins.
     #[must_use]
     pub const fn start_at(&self) -> Option<Time> {
-        self.start_at
+        match self {
+            Self::Beta(event) => event.start_at(),
+            Self::V1(event) => Some(event.fields().start_at),
+        }
+    }
+
+    /// What it says for the beta, if it is for that.
+    #[must_use]
+    pub const fn beta(&self) -> Option<&BetaEvent> {
+        match self {
+            Self::Beta(event) => Some(event),
+            Self::V1(_) => None,
+        }
     }
 
     /// Its picture.
     #[must_use]
     pub fn cover_url(&self) -> Option<&str> {
-        self.cover_url.as_deref()
-    }
-
-    /// How long it is.
-    #[must_use]
-    pub const fn duration_minutes(&self) -> Option<u32> {
-        self.duration_minutes
-    }
-
-    /// Whether guests must register.
-    #[must_use]
-    pub const fn require_rsvp(&self) -> Option<bool> {
-        self.rsvp.required
-    }
-
-    /// Whether the host must approve guests.
-    #[must_use]
-    pub const fn require_rsvp_approval(&self) -> Option<bool> {
-        self.rsvp.approval
-    }
-
-    /// Where it meets on Zoom.
-    #[must_use]
-    pub const fn zoom(&self) -> Option<&Zoom> {
-        self.zoom.as_ref()
-    }
-
-    /// The community it is linked to.
-    #[must_use]
-    pub fn community_api_id(&self) -> Option<&str> {
-        self.community_api_id.as_deref()
+        match self {
+            Self::Beta(event) => event.cover_url(),
+            Self::V1(event) => event.fields().cover_url.as_deref(),
+        }
     }
 }
 

@@ -1,15 +1,20 @@
-//! From the fields of a row to an event, or to all that is wrong with them at once.
+//! From the fields of a row to an event, or to all that is wrong with them at once. What every dialect
+//! asks alike is held here.
 
+use jiff::tz::TimeZone;
 use url::{Host, Url};
 
 use super::start::{moment, zone};
-use super::{ClientKey, Event, Field, Fields, HIDDEN, Rsvp, Zoom, hide};
+use super::{BetaEvent, ClientKey, Event, Field, Fields, HIDDEN, V1Event, hide};
 use crate::clock::Time;
 use crate::domain::code::Code;
+use crate::domain::dialect::Dialect;
 
 /// What a configuration says of events.
 #[derive(Clone, Debug, Default)]
 pub struct EventRules {
+    /// The dialect they are created in.
+    pub dialect: Dialect,
     /// Events that have begun already may be created too.
     pub allow_past: bool,
     /// The zone of times that have none.
@@ -72,23 +77,49 @@ pub(super) struct Reading<'a> {
 /// Reads a row, at this moment.
 pub fn parse_event(fields: &Fields, rules: &EventRules, now: Time) -> Result<Wanted, Vec<Problem>> {
     let mut reading = Reading { fields, problems: Vec::new() };
-    let name = reading.name();
-    let start_at = reading.start_at(rules, now);
-    let cover_url = reading.text(Field::CoverUrl, |text| cover(text, rules));
-    let duration_minutes = reading.text(Field::DurationMinutes, minutes);
-    let rsvp = reading.rsvp();
-    let zoom = Zoom::read(&mut reading);
-    let community_api_id = reading.text(Field::CommunityApiId, api_id);
+    reading.fields_of_others(rules.dialect);
+    let event = match rules.dialect {
+        Dialect::Beta2021 => Some(Event::Beta(BetaEvent::read(&mut reading, rules, now))),
+        Dialect::V1 => V1Event::read(&mut reading, rules, now).map(Event::V1),
+    };
     let given_key = reading.text(Field::ClientKey, ClientKey::parse);
-    if !reading.problems.is_empty() {
-        return Err(reading.problems);
+    match event {
+        Some(event) if reading.problems.is_empty() => {
+            let key = given_key.unwrap_or_else(|| ClientKey::of(&event));
+            Ok(Wanted { event, key })
+        }
+        _ => Err(reading.problems),
     }
-    let event = Event { name, start_at, cover_url, duration_minutes, rsvp, zoom, community_api_id };
-    let key = given_key.unwrap_or_else(|| ClientKey::of(&event));
-    Ok(Wanted { event, key })
+}
+
+/// The zone that local times of a row are in.
+pub(super) enum Zone {
+    /// The row names it.
+    Named(TimeZone),
+    /// The configuration does.
+    Default(TimeZone),
+    /// The row names one that is none, so nobody knows.
+    Wrong,
+    /// Nobody says.
+    None,
+}
+
+impl Zone {
+    pub(super) const fn is_named(&self) -> bool {
+        matches!(self, Self::Named(_))
+    }
+
+    pub(super) const fn get(&self) -> Option<&TimeZone> {
+        match self {
+            Self::Named(zone) | Self::Default(zone) => Some(zone),
+            Self::Wrong | Self::None => None,
+        }
+    }
 }
 
 const LONGEST: usize = 2_000;
+/// What people write about an event may be longer, and has lines.
+const LONGEST_DESCRIPTION: usize = 50_000;
 const A_YEAR: u32 = 366 * 24 * 60;
 
 impl Reading<'_> {
@@ -99,13 +130,17 @@ impl Reading<'_> {
         rule: impl FnOnce(&str) -> Result<T, (Code, String)>,
     ) -> Option<T> {
         let value = self.fields.get(field)?;
-        let read = if value.contains(HIDDEN) {
+        let has_lines = field == Field::DescriptionMd;
+        let longest = if has_lines { LONGEST_DESCRIPTION } else { LONGEST };
+        let is_no_text =
+            |c: char| c == '\u{fffd}' || (c.is_control() && !(has_lines && "\n\r\t".contains(c)));
+        let read = if !has_lines && value.contains(HIDDEN) {
             let why = "was left out of a result file: write it in again";
             Err((Code::FieldInvalid, why.to_owned()))
-        } else if value.chars().any(char::is_control) || value.contains('\u{fffd}') {
+        } else if value.chars().any(is_no_text) {
             Err((Code::FieldInvalid, "holds characters that are no text".to_owned()))
-        } else if value.len() > LONGEST {
-            Err((Code::FieldInvalid, format!("is longer than {LONGEST} bytes")))
+        } else if value.len() > longest {
+            Err((Code::FieldInvalid, format!("is longer than {longest} bytes")))
         } else {
             rule(value)
         };
@@ -132,7 +167,7 @@ impl Reading<'_> {
         })
     }
 
-    fn name(&mut self) -> String {
+    pub(super) fn name(&mut self) -> String {
         if self.fields.get(Field::Name).is_none() {
             let said = "is empty, and every event needs one".to_owned();
             self.problems.push(Problem { field: Field::Name, code: Code::NameMissing, said });
@@ -140,48 +175,52 @@ impl Reading<'_> {
         self.text(Field::Name, |name| Ok(name.to_owned())).unwrap_or_default()
     }
 
-    fn start_at(&mut self, rules: &EventRules, now: Time) -> Option<Time> {
-        let named = self.text(Field::Timezone, |name| zone(name).map_err(invalid));
-        if self.fields.get(Field::Timezone).is_some() && named.is_none() {
-            // What a time without an offset means is not known; whether it is one is said all the same.
-            let utc = zone("UTC").ok();
-            return self.text(Field::StartAt, |text| moment(text, utc.as_ref()).map_err(not_a_start));
+    pub(super) fn zone(&mut self, rules: &EventRules) -> Zone {
+        if self.fields.get(Field::Timezone).is_some() {
+            let named = self.text(Field::Timezone, |name| zone(name).map_err(invalid));
+            return named.map_or(Zone::Wrong, Zone::Named);
         }
-        if self.fields.get(Field::StartAt).is_none() && named.is_some() {
-            self.problems.push(Problem::conflict(Field::Timezone, "says nothing without `start_at`"));
-        }
-        let zone = named.or_else(|| zone(rules.default_timezone.as_deref()?).ok());
-        self.text(Field::StartAt, |text| {
-            let start = moment(text, zone.as_ref()).map_err(not_a_start)?;
-            match rules.too_late(start, now) {
-                Some(why) => Err((Code::StartInPast, why.to_owned())),
-                None => Ok(start),
+        let default = rules.default_timezone.as_deref().and_then(|name| zone(name).ok());
+        default.map_or(Zone::None, Zone::Default)
+    }
+
+    /// When it begins; not in the past, unless the rules allow that.
+    pub(super) fn start(&mut self, zone: &Zone, rules: &EventRules, now: Time) -> Option<Time> {
+        let is_known = !matches!(zone, Zone::Wrong);
+        let start = self.moment(Field::StartAt, Code::StartInvalid, zone)?;
+        let why = rules.too_late(start, now).filter(|_| is_known);
+        let Some(why) = why else { return Some(start) };
+        self.text(Field::StartAt, |_| Err::<Time, _>((Code::StartInPast, why.to_owned())))
+    }
+
+    /// A moment, in the zone of the row where it has no offset.
+    pub(super) fn moment(&mut self, field: Field, code: Code, zone: &Zone) -> Option<Time> {
+        // What a time without an offset means in a zone that is none is not known; whether it is a time at
+        // all is said all the same.
+        let stand_in = TimeZone::UTC;
+        let zone = if matches!(zone, Zone::Wrong) { Some(&stand_in) } else { zone.get() };
+        self.text(field, |text| moment(text, zone).map_err(|why| (code, why)))
+    }
+
+    pub(super) fn answer(&mut self, field: Field) -> Option<bool> {
+        self.text(field, boolean)
+    }
+
+    /// Fields that events of this dialect do not have.
+    fn fields_of_others(&mut self, dialect: Dialect) {
+        for (field, only) in Field::ALL.iter().filter_map(|field| Some((*field, field.only_in()?))) {
+            if only != dialect && self.fields.get(field).is_some() {
+                let said = format!(
+                    "is a field of the dialect `{only}`, and `luma.dialect` is `{dialect}`: leave it out"
+                );
+                self.problems.push(Problem { field, code: Code::FieldInvalid, said });
             }
-        })
-    }
-
-    fn rsvp(&mut self) -> Rsvp {
-        let required = self.text(Field::RequireRsvp, boolean);
-        let approval = self.text(Field::RequireRsvpApproval, boolean);
-        // Where one of the two is no answer at all, that is problem enough.
-        let is_read = |field, value: Option<bool>| value.is_some() || self.fields.get(field).is_none();
-        if !is_read(Field::RequireRsvp, required) {
-            return Rsvp::default();
         }
-        Rsvp::new(required, approval).unwrap_or_else(|| {
-            let why = "is true, which needs `require_rsvp` to be true as well";
-            self.problems.push(Problem::conflict(Field::RequireRsvpApproval, why));
-            Rsvp::default()
-        })
     }
 }
 
-fn invalid(why: String) -> (Code, String) {
+pub(super) fn invalid(why: String) -> (Code, String) {
     (Code::FieldInvalid, why)
-}
-
-fn not_a_start(why: String) -> (Code, String) {
-    (Code::StartInvalid, why)
 }
 
 fn boolean(text: &str) -> Result<bool, (Code, String)> {
@@ -192,14 +231,9 @@ fn boolean(text: &str) -> Result<bool, (Code, String)> {
     }
 }
 
-fn minutes(text: &str) -> Result<u32, (Code, String)> {
+pub(super) fn minutes(text: &str) -> Result<u32, (Code, String)> {
     let number = text.parse().ok().filter(|number| (1..=A_YEAR).contains(number));
     number.ok_or_else(|| invalid(format!("is no whole number of minutes from 1 to {A_YEAR}")))
-}
-
-fn api_id(text: &str) -> Result<String, (Code, String)> {
-    let is_id = text.len() <= 200 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if is_id { Ok(text.to_owned()) } else { Err(invalid("is no id of Luma's".to_owned())) }
 }
 
 /// An https address with a host.
@@ -214,17 +248,16 @@ pub(super) fn https(text: &str) -> Result<Url, (Code, String)> {
         .ok_or_else(|| invalid("is no address that begins with `https://`".to_owned()))
 }
 
-fn cover(text: &str, rules: &EventRules) -> Result<String, (Code, String)> {
+/// An image on one of these hosts, or below them.
+pub(super) fn cover(text: &str, hosts: &[String]) -> Result<String, (Code, String)> {
     let url = https(text).map_err(|(_, why)| (Code::CoverNotAllowed, why))?;
     let is_on = |host: &str, allowed: &String| {
         host == allowed || host.strip_suffix(allowed.as_str()).is_some_and(|rest| rest.ends_with('.'))
     };
     match url.host() {
-        Some(Host::Domain(host)) if rules.cover_hosts.iter().any(|allowed| is_on(host, allowed)) => {
-            Ok(text.to_owned())
-        }
+        Some(Host::Domain(host)) if hosts.iter().any(|allowed| is_on(host, allowed)) => Ok(text.to_owned()),
         _ => {
-            let hosts = rules.cover_hosts.join("`, `");
+            let hosts = hosts.join("`, `");
             Err((Code::CoverNotAllowed, format!("lies on none of the hosts that Luma takes: `{hosts}`")))
         }
     }

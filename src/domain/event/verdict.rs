@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::domain::verdict::Cause;
+use crate::domain::verdict::{Cause, speaks_of_a_calendar, speaks_of_a_plan};
 
 /// Luma's id of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,11 @@ pub enum EventVerdict {
         /// What it said.
         message: String,
     },
+    /// Its address is that of another event: not created by this request, but perhaps by an earlier one.
+    Taken {
+        /// What Luma said.
+        message: String,
+    },
     /// Too many requests: not created, and nobody may send before the wait is over.
     Throttled {
         /// How long, if Luma said.
@@ -138,7 +143,10 @@ impl EventVerdict {
             (401, _) if is_lumas => halted(Cause::Key),
             (402, _) if is_lumas => halted(Cause::Plan),
             (400, _) if is_lumas && speaks_of_key(&own_words) => halted(Cause::Key),
-            (403, _) if is_lumas && speaks_of_plan(&own_words) => halted(Cause::Plan),
+            (400 | 403 | 404, _) if is_lumas && speaks_of_a_calendar(&own_words) => halted(Cause::Calendar),
+            (403, _) if is_lumas && is_about_the_account(&own_words) => halted(Cause::Plan),
+            (400..=499, _) if is_lumas && speaks_of_a_plan(&own_words) => halted(Cause::Plan),
+            (400..=499, _) if is_lumas && speaks_of_a_taken_address(&own_words) => Self::Taken { message },
             // Luma's own words are about this event: a community that is not there, or is somebody else's.
             (400..=499, _) if is_lumas => Self::Refused { message },
             // A page of something in between says nothing of what Luma did.
@@ -151,7 +159,7 @@ impl EventVerdict {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Created { .. } => "accepted",
-            Self::Refused { .. } => "refused",
+            Self::Refused { .. } | Self::Taken { .. } => "refused",
             Self::Throttled { .. } => "throttled",
             Self::Unreached { .. } | Self::PutOff { .. } => "transient",
             Self::Halted { .. } => "halted",
@@ -164,7 +172,7 @@ impl EventVerdict {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::Created { api_id } => Some(api_id.as_str()),
-            Self::Refused { message } => Some(message),
+            Self::Refused { message } | Self::Taken { message } => Some(message),
             Self::Unreached { reason }
             | Self::PutOff { reason, .. }
             | Self::Halted { reason, .. }
@@ -184,10 +192,19 @@ fn speaks_of_key(message: &str) -> bool {
 }
 
 /// Of what every event would meet alike.
-fn speaks_of_plan(message: &str) -> bool {
+fn is_about_the_account(message: &str) -> bool {
     let of_plans =
         ["plan", "plus", "subscription", "upgrade", "billing", "payment", "trial", "suspended", "disabled"];
     speaks_of_key(message) || words(message).iter().any(|word| of_plans.contains(&word.as_str()))
+}
+
+/// `Slug is already taken.`, not `slug: Too small`.
+fn speaks_of_a_taken_address(message: &str) -> bool {
+    let lower = message.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    lower.contains("slug")
+        && words
+            .any(|word| matches!(word, "taken" | "already" | "exists" | "unavailable" | "available" | "use"))
 }
 
 #[cfg(test)]
@@ -272,6 +289,25 @@ mod tests {
         {
             assert_eq!(ApiId::parse(text).is_some(), is, "{text}");
         }
+    }
+
+    #[test]
+    fn a_taken_address_and_a_lapsed_plan_are_told_from_a_bad_event() {
+        let of = |message: &str| of_words(400, true, None, message);
+        for message in ["Slug is already taken.", "This slug is not available.", "slug: Already in use"] {
+            assert_eq!(of(message), EventVerdict::Taken { message: message.into() });
+        }
+        for message in [
+            "Invalid request. - slug: Too small: expected string to have >=3 characters",
+            "Invalid request. - reminders_disabled: Invalid input",
+            "The plan is not set",
+        ] {
+            assert_eq!(of(message), EventVerdict::Refused { message: message.into() });
+        }
+        let elsewhere = of("You don't have access to this calendar.");
+        assert!(matches!(elsewhere, EventVerdict::Halted { cause: Cause::Calendar, .. }), "{elsewhere:?}");
+        let lapsed = of("Creating events requires Luma Plus.");
+        assert!(matches!(lapsed, EventVerdict::Halted { cause: Cause::Plan, .. }), "{lapsed:?}");
     }
 
     #[test]

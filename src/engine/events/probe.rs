@@ -25,7 +25,7 @@ impl Engine {
                 let until = now.plus(retry_after.unwrap_or(self.settings.allowance.window));
                 block(until, "Luma answered 429: too many requests", BlockCause::Throttled)
             }
-            Verdict::Halted { cause: Cause::Key | Cause::Plan, reason } => {
+            Verdict::Halted { cause: Cause::Key | Cause::Plan | Cause::Calendar, reason } => {
                 if !self.settings.is_service {
                     let (account, reason) = (self.settings.account.clone(), reason.clone());
                     return Err(EngineError::KeyRefused { account, reason });

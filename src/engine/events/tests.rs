@@ -68,6 +68,8 @@ impl Claimed {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         server.set_nonblocking(true).expect("set");
         let options = ClientOptions {
+            dialect: crate::domain::dialect::Dialect::Beta2021,
+            calendar_id: None,
             base_url: format!("http://{}", server.local_addr().expect("an address")).parse().expect("a URL"),
             api_key: "key".to_owned().into(),
             timeout: Duration::from_millis(300),

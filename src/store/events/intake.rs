@@ -4,23 +4,12 @@
 
 use crate::clock::Time;
 use crate::domain::code::Code;
-use crate::domain::event::{ClientKey, Event, EventBody, EventState, Field, Fields, Twin};
-use crate::store::accounts::stray_accounts;
+use crate::domain::event::{BetaEvent, ClientKey, Event, EventBody, EventState, Twin};
 use crate::store::dialect::storable;
-use crate::store::lossy::Lossy;
-use crate::store::{Result, Store, StoreError, error::ensure_rows, int, read, write_tx};
+use crate::store::{Result, Store, StoreError, error::ensure_rows, int, write_tx};
 use secrecy::ExposeSecret as _;
 
-/// A row as another program left it.
-#[derive(Debug)]
-pub struct NewEvent {
-    /// Its number.
-    pub id: i64,
-    /// Whose key it wants.
-    pub account: String,
-    /// What it says.
-    pub fields: Fields,
-}
+use super::v1::write_v1;
 
 /// Where an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,64 +67,6 @@ pub struct EventPart<'a> {
     pub now: Time,
 }
 
-#[derive(sqlx::FromRow)]
-struct NewRow {
-    id: i64,
-    #[sqlx(try_from = "Lossy")]
-    account: String,
-    #[sqlx(try_from = "Lossy")]
-    name: String,
-    #[sqlx(try_from = "Lossy")]
-    start_at: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    timezone: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    cover_url: Option<String>,
-    duration_minutes: Option<i64>,
-    require_rsvp: Option<i64>,
-    require_rsvp_approval: Option<i64>,
-    #[sqlx(try_from = "Lossy")]
-    zoom_creation_method: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    zoom_meeting_id: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    zoom_meeting_password: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    zoom_meeting_url: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    zoom_session_type: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    community_api_id: Option<String>,
-    #[sqlx(try_from = "Lossy")]
-    client_key: Option<String>,
-}
-
-impl From<NewRow> for NewEvent {
-    fn from(row: NewRow) -> Self {
-        let number = |value: Option<i64>| value.map(|value| value.to_string());
-        let mut fields = Fields::default();
-        for (field, value) in [
-            (Field::Name, Some(row.name)),
-            (Field::StartAt, row.start_at),
-            (Field::Timezone, row.timezone),
-            (Field::CoverUrl, row.cover_url),
-            (Field::DurationMinutes, number(row.duration_minutes)),
-            (Field::RequireRsvp, number(row.require_rsvp)),
-            (Field::RequireRsvpApproval, number(row.require_rsvp_approval)),
-            (Field::ZoomCreationMethod, row.zoom_creation_method),
-            (Field::ZoomMeetingId, row.zoom_meeting_id),
-            (Field::ZoomMeetingPassword, row.zoom_meeting_password),
-            (Field::ZoomMeetingUrl, row.zoom_meeting_url),
-            (Field::ZoomSessionType, row.zoom_session_type),
-            (Field::CommunityApiId, row.community_api_id),
-            (Field::ClientKey, row.client_key),
-        ] {
-            fields.set(field, value.as_deref().unwrap_or_default());
-        }
-        Self { id: row.id, account: row.account, fields }
-    }
-}
-
 /// The event that has a key already, on the open transaction.
 macro_rules! twin {
     ($tx:ident, $account:expr, $key:expr) => {{
@@ -163,16 +94,17 @@ macro_rules! twin {
 macro_rules! insert_event {
     ($tx:ident, $part:expr, $line:expr, $event:expr, $end:expr) => {{
         let (event, end): (&Event, &End) = ($event, $end);
-        let zoom = event.zoom();
+        let beta = event.beta();
+        let zoom = beta.and_then(BetaEvent::zoom);
         let (id, url, password) = zoom.map_or((None, None, None), |zoom| zoom.meeting());
-        sqlx::query(
+        let entered: i64 = sqlx::query_scalar(
             "insert into event_queue
                  (account, run_id, line, name, start_at, cover_url, duration_minutes, require_rsvp,
                   require_rsvp_approval, zoom_creation_method, zoom_meeting_id, zoom_meeting_url,
                   zoom_session_type, community_api_id, zoom_meeting_password,
                   client_key, state, code, reason, body, due_at, created_at, settled_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                     $20, $21, $22, $23)",
+                     $20, $21, $22, $23) returning id",
         )
         .bind($part.account)
         .bind($part.run_id)
@@ -180,14 +112,14 @@ macro_rules! insert_event {
         .bind(storable(event.name()))
         .bind(event.start_at())
         .bind(event.cover_url())
-        .bind(event.duration_minutes().map(i64::from))
-        .bind(event.require_rsvp().map(i64::from))
-        .bind(event.require_rsvp_approval().map(i64::from))
+        .bind(beta.and_then(BetaEvent::duration_minutes).map(i64::from))
+        .bind(beta.and_then(BetaEvent::require_rsvp).map(i64::from))
+        .bind(beta.and_then(BetaEvent::require_rsvp_approval).map(i64::from))
         .bind(zoom.map(|zoom| zoom.method()))
         .bind(id)
         .bind(url)
         .bind(zoom.and_then(|zoom| zoom.session_type()))
-        .bind(event.community_api_id())
+        .bind(beta.and_then(BetaEvent::community_api_id))
         .bind(password.filter(|_| end.body.is_some()).map(|password| password.expose_secret()))
         .bind(&end.key)
         .bind(end.state.as_str())
@@ -197,8 +129,11 @@ macro_rules! insert_event {
         .bind(end.body.is_some().then_some($part.now))
         .bind($part.now)
         .bind(end.body.is_none().then_some($part.now))
-        .execute(&mut *$tx)
-        .await?
+        .fetch_one(&mut *$tx)
+        .await?;
+        if let Event::V1(event) = event {
+            write_v1!($tx, entered, event.fields());
+        }
     }};
 }
 
@@ -270,44 +205,7 @@ macro_rules! mark_row {
     }};
 }
 
-/// What `NewEvent` is read from.
-macro_rules! new_columns {
-    () => {
-        "select q.id, q.account, q.name, q.start_at, q.timezone, q.cover_url, q.duration_minutes, q.require_rsvp,
-                q.require_rsvp_approval, q.zoom_creation_method, q.zoom_meeting_id, q.zoom_meeting_password,
-                q.zoom_meeting_url, q.zoom_session_type, q.community_api_id, q.client_key
-           from event_queue q "
-    };
-}
-
 impl Store {
-    /// The oldest events of an account that nobody has read, at most `limit`.
-    pub async fn new_events(&self, account: &str, limit: u32) -> Result<Vec<NewEvent>> {
-        let rows: Vec<NewRow> = read!(self, db => {
-            sqlx::query_as(concat!(new_columns!(), "where q.state = 'new' and q.account = $1 order by q.id limit $2"))
-                .bind(account)
-                .bind(i64::from(limit))
-                .fetch_all(db)
-                .await?
-        });
-        Ok(rows.into_iter().map(NewEvent::from).collect())
-    }
-
-    /// Events that nobody has read and whose account nobody knows, at most `limit`.
-    pub async fn stray_events(&self, limit: u32) -> Result<Vec<NewEvent>> {
-        let rows: Vec<NewRow> = read!(self, db => {
-            sqlx::query_as(concat!(
-                stray_accounts!("event_queue"),
-                new_columns!(),
-                "join strays s on s.name = q.account where q.state = 'new' order by q.id limit $1"
-            ))
-            .bind(i64::from(limit))
-            .fetch_all(db)
-            .await?
-        });
-        Ok(rows.into_iter().map(NewEvent::from).collect())
-    }
-
     /// Writes what intake made of events, with counts and position, all or nothing. `Lost` where
     /// another process has read a row or taken this part meanwhile.
     pub async fn take_events(&self, part: &EventPart<'_>) -> Result<()> {

@@ -5,17 +5,21 @@
 mod claims;
 mod doubt;
 mod intake;
+mod new;
 mod redate;
 mod reports;
 mod settle;
+mod v1;
 
 pub use claims::{ClaimedEvent, EventClaim, EventClaims};
 pub use doubt::{Doubt, ResolveError, Resolved};
-pub use intake::{EventInput, EventIntake, EventOrigin, EventPart, NewEvent};
+pub use intake::{EventInput, EventIntake, EventOrigin, EventPart};
+pub use new::NewEvent;
 pub use reports::{
     EventAttempt, EventDepth, EventFilter, EventRecord, EventResolution, EventRow, EventStory,
 };
 pub use settle::EventSettlement;
+pub use v1::V1Columns;
 
 pub(super) use doubt::abandon_events;
 pub(super) use redate::redate_events;

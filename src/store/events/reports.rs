@@ -1,5 +1,6 @@
 //! What people ask about events: lists, one event's story, counts of a run.
 
+use super::v1::{V1Columns, v1_columns};
 use crate::clock::Time;
 use crate::domain::event::EventState;
 use crate::store::lossy::Lossy;
@@ -55,7 +56,7 @@ pub struct EventFilter<'a> {
 }
 
 /// All fields of an event but its password.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct EventRecord {
     /// When it was inserted.
     #[sqlx(try_from = "Lossy")]
@@ -94,6 +95,9 @@ pub struct EventRecord {
     /// The community it is linked to.
     #[sqlx(try_from = "Lossy")]
     pub community_api_id: Option<String>,
+    /// What it has in today's API alone.
+    #[sqlx(flatten)]
+    pub v1: V1Columns,
 }
 
 /// One request for an event.
@@ -131,7 +135,7 @@ pub struct EventResolution {
 }
 
 /// All that is known of one event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EventStory {
     /// Where it stands.
     pub row: EventRow,
@@ -193,12 +197,13 @@ impl Store {
             let row: Option<EventRow> =
                 sqlx::query_as(concat!(row_columns!(), "where id = $1")).bind(id).fetch_optional(db).await?;
             let Some(row) = row else { return Ok(None) };
-            let record = sqlx::query_as(
+            let record = sqlx::query_as(concat!(
                 "select cast(created_at as text) as created_at, settled_at, client_key, timezone, cover_url, duration_minutes, require_rsvp,
                         require_rsvp_approval, zoom_creation_method, zoom_meeting_id, zoom_meeting_url,
-                        zoom_meeting_password is not null as has_password, zoom_session_type, community_api_id
-                   from event_queue where id = $1",
-            )
+                        zoom_meeting_password is not null as has_password, zoom_session_type, community_api_id, ",
+                v1_columns!(),
+                " from event_queue where id = $1",
+            ))
             .bind(id)
             .fetch_one(db)
             .await?;

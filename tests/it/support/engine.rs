@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lumasync::clock::Clock;
 use lumasync::domain::batch::BatchLimits;
+use lumasync::domain::dialect::Dialect;
 use lumasync::domain::event::{EventRules, OnUnknown};
 use lumasync::domain::expect::Expectation;
 use lumasync::domain::retry::RetryPolicy;
@@ -29,6 +30,8 @@ pub(crate) struct Told {
 /// A fleet of one engine on the scratch folder's database and drop folder.
 pub(crate) async fn fleet(scratch: &Scratch, clock: &Clock, told: Told) -> Fleet {
     let options = ClientOptions {
+        dialect: Dialect::Beta2021,
+        calendar_id: None,
         base_url: "http://127.0.0.1:9".parse().expect("an address"),
         api_key: "nobody asks for it".into(),
         timeout: Duration::from_secs(1),
