@@ -295,14 +295,14 @@ mod tests {
     fn a_taken_address_and_a_lapsed_plan_are_told_from_a_bad_event() {
         let of = |message: &str| of_words(400, true, None, message);
         for message in ["Slug is already taken.", "This slug is not available.", "slug: Already in use"] {
-            assert_eq!(of(message), EventVerdict::Taken { message: message.into() });
+            assert!(matches!(of(message), EventVerdict::Taken { .. }), "{message}");
         }
         for message in [
             "Invalid request. - slug: Too small: expected string to have >=3 characters",
             "Invalid request. - reminders_disabled: Invalid input",
             "The plan is not set",
         ] {
-            assert_eq!(of(message), EventVerdict::Refused { message: message.into() });
+            assert!(matches!(of(message), EventVerdict::Refused { .. }), "{message}");
         }
         let elsewhere = of("You don't have access to this calendar.");
         assert!(matches!(elsewhere, EventVerdict::Halted { cause: Cause::Calendar, .. }), "{elsewhere:?}");
