@@ -16,10 +16,28 @@ pub struct BatchLimits {
     pub max_bytes: usize,
 }
 
-/// The bytes an address takes in a body: itself, two quotes and a comma.
+/// The bytes an address, or a tag, takes in a body as an item of a list: itself, two quotes and a comma.
 #[must_use]
-pub const fn address_bytes(address: &str) -> usize {
-    address.len() + 3
+pub const fn item_bytes(text: &str) -> usize {
+    text.len() + 3
+}
+
+/// The bytes a member takes at most in a body: as an object of its own, with a name if there is one.
+#[must_use]
+pub fn contact_bytes(address: &str, name: Option<&str>) -> usize {
+    const OBJECT: usize = r#"{"email":}"#.len();
+    const NAME: usize = r#","name":""#.len();
+    let name = name.map_or(0, |name| NAME + name.chars().map(escaped_bytes).sum::<usize>());
+    OBJECT + item_bytes(address) + name
+}
+
+/// The bytes a character takes in a JSON text.
+const fn escaped_bytes(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        c => c.len_utf8(),
+    }
 }
 
 /// A batch as planned: what it holds so far, and its id once it is stored.
@@ -147,6 +165,16 @@ mod tests {
                     .count();
                 prop_assert!(underfilled <= 1);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_member_takes_no_more_bytes_than_was_reckoned(name in "\\PC{0,20}|[\u{0}-\u{7f}]{0,20}") {
+            let (address, shown) = ("ana@example.org", Some(name.as_str()));
+            let written = serde_json::json!({ "email": address, "name": shown }).to_string().len();
+            prop_assert_eq!(written + 1, contact_bytes(address, shown));
+            prop_assert_eq!(r#"{"email":"ana@example.org"},"#.len(), contact_bytes(address, None));
         }
     }
 

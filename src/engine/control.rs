@@ -66,6 +66,7 @@ impl Engine {
             limit: 1,
             allowance: self.member_allowance(),
             route: self.client.routes().import,
+            with_names: false,
         };
         let attempt = loop {
             self.throttle.ready().await;

@@ -111,6 +111,7 @@ impl Drain<'_> {
             limit,
             allowance: engine.member_allowance(),
             route: engine.client.routes().import,
+            with_names: engine.client.takes_names(),
         };
         let now = engine.clock.now();
         let is_sure = limit == 0 || self.make_sure(now).await?;

@@ -127,6 +127,7 @@ impl Engine {
             limit,
             allowance: self.settings.allowance,
             route: self.client.routes().create_event,
+            with_names: false,
         };
         let known = self.last_event_claim.load(Ordering::Relaxed);
         let freed = self.store.free_unknown_events(claims.account, self.worker_id, known).await;

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use super::{Engine, EngineError, Stop};
 use crate::clock::Time;
-use crate::domain::outcome::{Block, BlockCause};
-use crate::domain::verdict::{Cause, Verdict};
-use crate::luma::{Identity, Reply};
-use crate::store::{Account, Claims, Scope};
+use crate::luma::Identity;
+use crate::store::Account;
 
 /// What holds everybody up may end sooner than it said: a clock is put right, a block of ours is lifted.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -17,77 +15,14 @@ impl Engine {
     /// faults are retried; a service goes on for ever. A server that does not know the route is
     /// let through: its answer to the import will tell.
     pub async fn check_identity(&self, stop: &Stop) -> Result<Option<Identity>, EngineError> {
-        let mut attempts = 0;
-        loop {
-            let reply = match self.ask_identity(stop).await? {
-                Ok(identity) => return self.remember_identity(identity).await.map(Some),
-                Err(reply) => reply,
-            };
-            let now = self.clock.now();
-            match reply.verdict {
-                Verdict::Halted { cause: Cause::Key | Cause::Plan | Cause::Calendar, reason } => {
-                    let account = self.settings.account.clone();
-                    return Err(EngineError::KeyRefused { account, reason });
-                }
-                Verdict::Throttled { retry_after } => {
-                    let wait = retry_after.unwrap_or(self.settings.allowance.window);
-                    let until = now.plus(wait.max(Duration::from_secs(1)));
-                    let reason = "Luma answered 429: too many requests".to_owned();
-                    let block = Block { until, reason, cause: BlockCause::Throttled };
-                    self.store.block(&self.settings.account, &block).await?;
-                }
-                Verdict::Transient { reason, retry_after, .. } => {
-                    attempts += 1;
-                    if self.settings.retry.is_exhausted(attempts) && !self.settings.is_service {
-                        return Err(EngineError::Unreachable(reason));
-                    }
-                    let wait = self.settings.retry.backoff(attempts, self.chance(), retry_after);
-                    let seconds = wait.as_secs_f64().ceil();
-                    tracing::warn!(
-                        wait = format!("{seconds} s"),
-                        status = reply.status,
-                        "Luma does not answer; trying again"
-                    );
-                    tracing::debug!(%reason, "what was seen");
-                    self.pause(now.plus(wait), wait, "Luma does not answer", stop).await?;
-                }
-                Verdict::Accepted
-                | Verdict::Refused { .. }
-                | Verdict::TooLarge { .. }
-                | Verdict::Halted { .. }
-                | Verdict::Interrupted => {
-                    tracing::warn!(status = reply.status, "this server does not say whom the key belongs to");
-                    return Ok(None);
-                }
+        let route = self.client.routes().user;
+        match self.ask_patiently(route, || self.client.whoami(), stop).await? {
+            Ok((identity, _)) => self.remember_identity(identity).await.map(Some),
+            Err(reply) => {
+                tracing::warn!(status = reply.status, "this server does not say whom the key belongs to");
+                Ok(None)
             }
         }
-    }
-
-    pub(super) async fn ask_identity(&self, stop: &Stop) -> Result<Result<Identity, Reply>, EngineError> {
-        let claims = Claims {
-            account: &self.settings.account,
-            worker_id: self.worker_id,
-            scope: Scope::All,
-            limit: 1,
-            allowance: self.settings.allowance,
-            route: self.client.routes().user,
-        };
-        let attempt = loop {
-            self.throttle.ready().await;
-            match self.store.claim_request(&claims, &self.clock).await? {
-                Ok(attempt) => break attempt,
-                Err(until) => self.pause(until, LOOK_AGAIN, "the rate limit", stop).await?,
-            }
-        };
-        let answer = self.client.whoami().await;
-        let (status, verdict, detail) = match &answer {
-            Ok((_, reply)) | Err(reply) => {
-                (reply.status, reply.verdict.as_str(), reply.verdict.detail().map(str::to_owned))
-            }
-        };
-        let now = self.clock.now();
-        self.store.settle_request(attempt, status, verdict, detail.as_deref(), now).await?;
-        Ok(answer.map(|(identity, _)| identity))
     }
 
     async fn remember_identity(&self, identity: Identity) -> Result<Identity, EngineError> {

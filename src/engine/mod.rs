@@ -6,6 +6,7 @@
 mod ahead;
 mod alarm;
 mod archive;
+mod ask;
 mod awaited;
 mod control;
 mod diff;

@@ -14,9 +14,10 @@ use super::diff::{Changed, Diff, KnownSets, Wanted, diff};
 use super::lines::{UnkeptLine, pack};
 use super::survey::Survey;
 use super::{Engine, EngineError, Stop};
-use crate::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
+use crate::domain::batch::{BatchLimits, BatchPlanner};
 use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill};
+use crate::luma::Contact;
 use crate::store::{BadInput, Input, Intake, LedgerSlice, PendingRow, UnkeptLines};
 
 /// What is taken in part by part, and how far it is.
@@ -133,13 +134,14 @@ impl Engine {
             .into_iter()
             .map(|(tag_set, changed)| {
                 let (row, name) = (rows.row(changed.row), rows.row(changed.named).name());
+                let (email, name) = (row.email(), (!name.is_empty()).then_some(name));
                 PendingRow {
-                    email: row.email(),
-                    name: (!name.is_empty()).then_some(name),
+                    email,
+                    name,
                     line: row.line.cast_signed(),
                     key_hash: row.hash,
                     tag_set,
-                    batch: planner.place(tag_set, address_bytes(row.email())),
+                    batch: planner.place(tag_set, self.client.contact_bytes(&Contact { email, name })),
                 }
             })
             .collect();

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::{Engine, EngineError, MAIN_ACCOUNT};
-use crate::domain::batch::{BatchPlanner, address_bytes};
+use crate::domain::batch::BatchPlanner;
 use crate::domain::code::Code;
 use crate::domain::email::Address;
 use crate::domain::state::{Kind, RowState, RunStatus};
 use crate::domain::tag::TagSet;
+use crate::luma::Contact;
 use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
 
 /// A row that may have something to send.
@@ -58,7 +59,8 @@ impl Engine {
                 outcome: if known.is_some_and(|known| candidate.tags.is_subset(known)) {
                     ended(RowState::Unchanged, Code::Unchanged, "already delivered with these tags".into())
                 } else {
-                    candidate.pending(ids[&candidate.tags], &mut planner)
+                    let bytes = self.client.contact_bytes(&candidate.contact());
+                    candidate.pending(planner.place(ids[&candidate.tags], bytes), ids[&candidate.tags])
                 },
             });
         }
@@ -141,13 +143,17 @@ impl Engine {
 }
 
 impl Candidate<'_> {
-    fn pending(&self, tag_set: i64, planner: &mut BatchPlanner) -> QueueOutcome {
+    fn contact(&self) -> Contact<'_> {
+        Contact { email: self.address.canonical(), name: self.row.name.as_deref() }
+    }
+
+    fn pending(&self, batch: usize, tag_set: i64) -> QueueOutcome {
         let canonical = self.address.canonical();
         QueueOutcome::Pending {
             address: (canonical != self.row.email).then(|| canonical.to_owned()),
             key_hash: self.address.key_hash(),
             tag_set,
-            batch: planner.place(tag_set, address_bytes(canonical)),
+            batch,
         }
     }
 }

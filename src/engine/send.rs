@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::error::chain;
 use super::{Engine, Progress, Stop};
 use crate::clock::Time;
-use crate::domain::batch::{BODY_FRAME, address_bytes};
+use crate::domain::batch::{BODY_FRAME, item_bytes};
 use crate::domain::outcome::{Block, BlockCause, Decision, Facts, Outcome, decide};
 use crate::domain::refusal::Evidence;
 use crate::domain::verdict::{Cause, Verdict};
-use crate::luma::Reply;
-use crate::store::{ClaimedBatch, Settlement, StoreError};
+use crate::luma::{Contact, Reply};
+use crate::store::{ClaimedBatch, Recipient, Settlement, StoreError};
 
 /// A service looks again this often whether a refused key has become good.
 pub(super) const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
@@ -20,7 +20,7 @@ impl Engine {
     /// Sends a batch and decides what became of it. Nothing is written here.
     pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Settlement {
         let addresses: Vec<&str> = batch.recipients.iter().map(|to| to.email.as_str()).collect();
-        let body_bytes = body_bytes(&batch, &addresses);
+        let body_bytes = self.body_bytes(&batch);
         if batch.max_body.is_some_and(|max| body_bytes > max) && addresses.len() > 1 {
             // Larger than what Luma is known to take: halved without asking.
             return unsent(batch, Outcome::Split);
@@ -31,7 +31,7 @@ impl Engine {
             return unsent(batch, Outcome::Again { due_at: now, costs_attempt: false });
         }
         let reply = tokio::select! {
-            reply = self.client.import(&batch.tags, addresses.iter().map(|address| (*address).into())) => reply,
+            reply = self.client.import(&batch.tags, batch.recipients.iter().map(contact)) => reply,
             () = stop.aborted() => Reply::interrupted(),
         };
         let judged = match &reply.verdict {
@@ -97,6 +97,12 @@ impl Engine {
             reason: format!("{reason} ({})", cause.hint()),
             cause: BlockCause::Refused,
         })
+    }
+
+    fn body_bytes(&self, batch: &ClaimedBatch) -> usize {
+        let tags: usize = batch.tags.ids().iter().map(|tag| item_bytes(tag.as_str())).sum();
+        let members = batch.recipients.iter().map(contact);
+        BODY_FRAME + tags + members.map(|member| self.client.contact_bytes(&member)).sum::<usize>()
     }
 
     fn tell(&self, batch: &ClaimedBatch, reply: &Reply, decision: &Decision) {
@@ -173,8 +179,8 @@ fn unsent(batch: ClaimedBatch, outcome: Outcome) -> Settlement {
     }
 }
 
-fn body_bytes(batch: &ClaimedBatch, addresses: &[&str]) -> usize {
-    let tags: usize = batch.tags.ids().iter().map(|tag| address_bytes(tag.as_str())).sum();
-    let rows: usize = addresses.iter().map(|address| address_bytes(address)).sum();
-    BODY_FRAME + tags + rows
+/// A member as it is sent. A name whose bytes were no text is left out: Luma would keep it for ever.
+fn contact(to: &Recipient) -> Contact<'_> {
+    let name = to.name.as_deref().filter(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+    Contact { email: &to.email, name }
 }

@@ -13,6 +13,7 @@ use super::routes::Routes;
 use super::wire::Odd;
 use super::{beta, v1};
 use crate::clock::Clock;
+use crate::domain::batch::{contact_bytes, item_bytes};
 use crate::domain::dialect::Dialect;
 use crate::domain::tag::TagSet;
 use crate::domain::verdict::{Cause, Verdict};
@@ -130,6 +131,24 @@ impl Client {
     #[must_use]
     pub const fn routes(&self) -> &'static Routes {
         Routes::of(self.dialect)
+    }
+
+    /// Whether members are imported with their names.
+    #[must_use]
+    pub const fn takes_names(&self) -> bool {
+        match self.dialect {
+            Dialect::Beta2021 => false,
+            Dialect::V1 => true,
+        }
+    }
+
+    /// The bytes a member takes in the body of an import.
+    #[must_use]
+    pub fn contact_bytes(&self, contact: &Contact<'_>) -> usize {
+        match self.dialect {
+            Dialect::Beta2021 => item_bytes(contact.email),
+            Dialect::V1 => contact_bytes(contact.email, contact.name),
+        }
     }
 
     /// Imports members, with tags for all of them.

@@ -3,6 +3,7 @@
 //! One transaction looks at the block, the window and the due batches and writes the intent. What
 //! the quota lets go is said elsewhere.
 
+use super::lossy::Lossy;
 use super::{Allowance, Result, StoreError};
 use crate::clock::Time;
 use crate::domain::tag::TagSet;
@@ -23,6 +24,8 @@ pub struct Recipient {
     pub row_id: i64,
     /// The address as it is sent.
     pub email: String,
+    /// The name, where it was asked for and the row has one.
+    pub name: Option<String>,
 }
 
 /// A batch that is a worker's own until it is settled or the lease ends.
@@ -82,6 +85,8 @@ pub struct Claims<'a> {
     pub allowance: Allowance,
     /// The route, for the record.
     pub route: &'static str,
+    /// Whether names are sent too.
+    pub with_names: bool,
 }
 
 /// A batch whose time has come.
@@ -97,6 +102,17 @@ pub(super) struct DueBatch {
     pub(super) is_live: bool,
 }
 
+/// The members of a batch in one text: names are whatever other programs wrote.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Packed {
+    pub(super) batch_id: i64,
+    #[sqlx(try_from = "Lossy")]
+    pub(super) rows: Option<String>,
+}
+
+/// Stands between an address and a name; neither has it.
+pub(super) const BEFORE_NAME: &str = "\u{1f}";
+
 /// How long a batch that somebody writes to is left alone.
 pub(super) const SOON: std::time::Duration = std::time::Duration::from_millis(20);
 
@@ -111,7 +127,7 @@ pub(super) fn list(ids: impl IntoIterator<Item = i64>) -> String {
 
 /// The members of due batches that still wait, by batch; a batch that has none is canceled.
 macro_rules! recipients {
-    ($tx:ident, $due:expr, $now:expr) => {{
+    ($tx:ident, $due:expr, $with_names:expr, $now:expr) => {{
         let due: &[$crate::store::claims::DueBatch] = $due;
         for batch in due.iter().filter(|batch| batch.is_live) {
             // They came one by one and waited: a file may have brought them meanwhile.
@@ -131,18 +147,23 @@ macro_rules! recipients {
             .await?;
         }
         // One packed text a batch: a row each would cross threads five hundred times.
-        let packed: Vec<(i64, Option<String>)> = sqlx::query_as(
-            "select cast(b.value as bigint),
-                    (select string_agg(q.id || ' ' || coalesce(q.address, q.email), $2)
-                       from (select id, address, email from member_queue
-                              where batch_id = cast(b.value as bigint) and state = 'pending' order by id) q)
+        let packed: Vec<$crate::store::claims::Packed> = sqlx::query_as(
+            "select cast(b.value as bigint) as batch_id,
+                    (select string_agg(q.id || ' ' || coalesce(q.address, q.email)
+                                       || case when $3 and q.name is not null
+                                               then $4 || replace(replace(q.name, $2, ' '), $4, ' ') else '' end, $2)
+                       from (select id, address, email, name from member_queue
+                              where batch_id = cast(b.value as bigint) and state = 'pending' order by id) q) as rows
                from json_each($1) b",
         )
         .bind($crate::store::claims::list(due.iter().map(|batch| batch.id)))
         .bind("\n")
+        .bind($with_names)
+        .bind($crate::store::claims::BEFORE_NAME)
         .fetch_all(&mut *$tx)
         .await?;
-        let mut packed: std::collections::BTreeMap<i64, Option<String>> = packed.into_iter().collect();
+        let mut packed: std::collections::BTreeMap<i64, Option<String>> =
+            packed.into_iter().map(|batch| (batch.batch_id, batch.rows)).collect();
         let mut recipients = std::collections::BTreeMap::new();
         for (batch, id) in due.iter().map(|batch| (batch, batch.id)) {
             let packed = packed.remove(&id).flatten();
@@ -299,7 +320,7 @@ macro_rules! claim_due {
                 break 'claim Claim::Wait(until, "the rate limit");
             }
 
-            let recipients = $crate::store::claims::recipients!($tx, &due, now);
+            let recipients = $crate::store::claims::recipients!($tx, &due, claims.with_names, now);
             let ids = $crate::store::claims::list(recipients.keys().copied());
             let mut claim_ids = $crate::store::claims::take!($tx, claims, recipients.len(), &ids, now);
             let mut batches = Vec::with_capacity(due.len());
@@ -334,11 +355,14 @@ pub(super) use {claim_due, due_batches, recipients, take};
 
 pub(super) fn unpack(packed: &str) -> Result<Vec<Recipient>> {
     let mut rows = packed
-        .lines()
+        // Not `lines`: a name may end in a carriage return.
+        .split_terminator('\n')
         .map(|line| {
-            let (id, email) = line.split_once(' ').unwrap_or_default();
+            let (id, member) = line.split_once(' ').unwrap_or_default();
             let row_id = id.parse().map_err(|_| StoreError::corrupt("member_queue", "id", id))?;
-            Ok(Recipient { row_id, email: email.to_owned() })
+            let (email, name) =
+                member.split_once(BEFORE_NAME).map_or((member, None), |(email, name)| (email, Some(name)));
+            Ok(Recipient { row_id, email: email.to_owned(), name: name.map(str::to_owned) })
         })
         .collect::<Result<Vec<_>>>()?;
     // The database reads in this order already; an aggregate promises none.

@@ -21,6 +21,9 @@ pub struct NewRow {
     /// The address as given.
     #[sqlx(try_from = "Lossy")]
     pub email: String,
+    /// The name as given.
+    #[sqlx(try_from = "Lossy")]
+    pub name: Option<String>,
     /// The tags as given.
     #[sqlx(try_from = "Lossy")]
     pub tags: Option<String>,
@@ -106,7 +109,7 @@ impl Store {
     pub async fn new_rows(&self, account: &str, limit: u32) -> Result<Vec<NewRow>> {
         let rows = read!(self, db => {
             sqlx::query_as(
-                "select id, account, email, tags from member_queue
+                "select id, account, email, name, tags from member_queue
                   where state = 'new' and run_id is null and account = $1 order by id limit $2",
             )
             .bind(account)
@@ -122,7 +125,7 @@ impl Store {
         let rows = read!(self, db => {
             sqlx::query_as(concat!(
                 stray_accounts!("member_queue"),
-                "select q.id, q.account, q.email, q.tags from strays s
+                "select q.id, q.account, q.email, q.name, q.tags from strays s
                    join member_queue q on q.account = s.name
                   where q.state = 'new' and q.run_id is null order by q.id limit $1"
             ))

@@ -148,7 +148,9 @@ macro_rules! probe {
 macro_rules! regroup {
     ($tx:ident, $batch:expr, $places:expr, $now:expr) => {{
         let rows = || $places.iter().map(|place| &$batch.recipients[*place]);
-        let bytes: usize = rows().map(|row| $crate::domain::batch::address_bytes(&row.email)).sum();
+        let bytes: usize = rows()
+            .map(|row| $crate::domain::batch::contact_bytes(&row.email, row.name.as_deref()))
+            .sum();
         let child: i64 = sqlx::query_scalar(
             "insert into batches (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at, attempts)
              values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8) returning id",

@@ -95,6 +95,7 @@ impl World {
             limit: 1,
             allowance: Allowance { requests: 1_000, window: Duration::from_secs(1) },
             route: "POST /event/create",
+            with_names: false,
         };
         match self.store.claim_events(&claims, false, &self.clock).await.expect("claimed").claim {
             EventClaim::Events(events) => events.into_iter().next(),

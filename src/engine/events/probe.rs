@@ -12,7 +12,7 @@ impl Engine {
     /// Finds out whether Luma is well again by a question that may be repeated: an event would end in
     /// doubt if it is not. Whether it is.
     pub(super) async fn probe(&self, stop: &Stop) -> Result<bool, EngineError> {
-        let reply = match self.ask_identity(stop).await {
+        let reply = match self.ask(self.client.routes().user, self.client.whoami(), stop).await {
             Ok(Ok(_)) => return self.is_well().await,
             Ok(Err(reply)) => reply,
             Err(EngineError::Stopped) => return Ok(false),
@@ -41,8 +41,8 @@ impl Engine {
             Verdict::Accepted
             | Verdict::Refused { .. }
             | Verdict::TooLarge { .. }
-            | Verdict::Halted { .. }
-            | Verdict::Interrupted => return self.is_well().await,
+            | Verdict::Halted { .. } => return self.is_well().await,
+            Verdict::Interrupted => return Ok(false),
         };
         self.store.block(&self.settings.account, &block).await?;
         Ok(false)

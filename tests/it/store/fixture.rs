@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lumasync::clock::{Clock, Time};
-use lumasync::domain::batch::{BatchLimits, BatchPlanner, address_bytes};
+use lumasync::domain::batch::{BatchLimits, BatchPlanner, item_bytes};
 use lumasync::domain::email::Address;
 use lumasync::domain::outcome::Outcome;
 use lumasync::domain::state::{Kind, Trigger};
@@ -240,7 +240,15 @@ impl Fixture {
 
 /// Who asks for how much.
 pub(super) const fn claims(worker_id: i64, limit: usize, allowance: Allowance) -> Claims<'static> {
-    Claims { account: ACCOUNT, worker_id, scope: Scope::All, limit, allowance, route: "POST /import" }
+    Claims {
+        account: ACCOUNT,
+        worker_id,
+        scope: Scope::All,
+        limit,
+        allowance,
+        route: "POST /import",
+        with_names: true,
+    }
 }
 
 /// Asks for work, on any handle of the database.
@@ -319,7 +327,7 @@ pub(super) fn pending_rows<'a>(
         line,
         key_hash: key_hash(email),
         tag_set,
-        batch: planner.place(tag_set, address_bytes(email)),
+        batch: planner.place(tag_set, item_bytes(email)),
     };
     people.iter().zip(1..).map(row).collect()
 }

@@ -1,0 +1,106 @@
+//! Questions: requests that carry no rows and may be repeated, within the quota and on record like all others.
+//!
+//! Knows nothing of what is asked, nor of what follows from the answer.
+
+use std::time::Duration;
+
+use super::identity::LOOK_AGAIN;
+use super::{Engine, EngineError, Progress, Stop};
+use crate::domain::outcome::{Block, BlockCause};
+use crate::domain::verdict::{Cause, Verdict};
+use crate::luma::{Answered, Reply};
+use crate::store::{Claims, Scope};
+
+impl Engine {
+    /// Asks once, as soon as the quota lets it: what Luma says, or the reply that does not say it.
+    pub(super) async fn ask<T>(
+        &self,
+        route: &'static str,
+        question: impl Future<Output = Answered<T>>,
+        stop: &Stop,
+    ) -> Result<Answered<T>, EngineError> {
+        let claims = Claims {
+            account: &self.settings.account,
+            worker_id: self.worker_id,
+            scope: Scope::All,
+            limit: 1,
+            allowance: self.settings.allowance,
+            route,
+            with_names: false,
+        };
+        let attempt = loop {
+            self.throttle.ready().await;
+            match self.store.claim_request(&claims, &self.clock).await? {
+                Ok(attempt) => break attempt,
+                Err(until) => self.pause(until, LOOK_AGAIN, "the rate limit", stop).await?,
+            }
+        };
+        let answer = tokio::select! {
+            answer = question => answer,
+            () = stop.aborted() => Err(Reply::interrupted()),
+        };
+        Progress::add(&self.progress.requests, 1);
+        let (Ok((_, reply)) | Err(reply)) = &answer;
+        let (verdict, detail) = (reply.verdict.as_str(), reply.verdict.detail());
+        self.store.settle_request(attempt, reply.status, verdict, detail, self.clock.now()).await?;
+        Ok(answer)
+    }
+
+    /// Asks until Luma answers. A block is waited out and passing faults are retried, by a service for ever;
+    /// a key that is refused is an error. The reply where Luma says something else than was asked.
+    pub(super) async fn ask_patiently<T, F>(
+        &self,
+        route: &'static str,
+        question: impl Fn() -> F,
+        stop: &Stop,
+    ) -> Result<Answered<T>, EngineError>
+    where
+        F: Future<Output = Answered<T>>,
+    {
+        let mut attempts = 0;
+        loop {
+            let reply = match self.ask(route, question(), stop).await? {
+                Err(reply) => reply,
+                answer => return Ok(answer),
+            };
+            match &reply.verdict {
+                Verdict::Halted { cause: Cause::Key | Cause::Plan | Cause::Calendar, reason } => {
+                    let account = self.settings.account.clone();
+                    return Err(EngineError::KeyRefused { account, reason: reason.clone() });
+                }
+                Verdict::Throttled { retry_after } => self.note_block(*retry_after).await?,
+                Verdict::Transient { reason, retry_after, .. } => {
+                    attempts += 1;
+                    if self.settings.retry.is_exhausted(attempts) && !self.settings.is_service {
+                        return Err(EngineError::Unreachable(reason.clone()));
+                    }
+                    let wait = self.settings.retry.backoff(attempts, self.chance(), *retry_after);
+                    let seconds = wait.as_secs_f64().ceil();
+                    tracing::warn!(
+                        wait = format!("{seconds} s"),
+                        status = reply.status,
+                        "Luma does not answer; trying again"
+                    );
+                    tracing::debug!(%reason, "what was seen");
+                    let until = self.clock.now().plus(wait);
+                    self.pause(until, wait, "Luma does not answer", stop).await?;
+                }
+                Verdict::Interrupted => return Err(EngineError::Stopped),
+                Verdict::Accepted
+                | Verdict::Refused { .. }
+                | Verdict::TooLarge { .. }
+                | Verdict::Halted { .. } => return Ok(Err(reply)),
+            }
+        }
+    }
+
+    /// Too many requests: nobody of this account sends before the block is over.
+    pub(super) async fn note_block(&self, retry_after: Option<Duration>) -> Result<(), EngineError> {
+        let wait = retry_after.unwrap_or(self.settings.allowance.window);
+        let until = self.clock.now().plus(wait.max(Duration::from_secs(1)));
+        let reason = "Luma answered 429: too many requests".to_owned();
+        let block = Block { until, reason, cause: BlockCause::Throttled };
+        self.store.block(&self.settings.account, &block).await?;
+        Ok(())
+    }
+}
