@@ -26,7 +26,7 @@ pub const fn item_bytes(text: &str) -> usize {
 #[must_use]
 pub fn contact_bytes(address: &str, name: Option<&str>) -> usize {
     const OBJECT: usize = r#"{"email":}"#.len();
-    const NAME: usize = r#","name":""#.len();
+    const NAME: usize = r#","name":"""#.len();
     let name = name.map_or(0, |name| NAME + name.chars().map(escaped_bytes).sum::<usize>());
     OBJECT + item_bytes(address) + name
 }
