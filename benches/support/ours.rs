@@ -123,6 +123,7 @@ fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         queue_poll: Duration::from_secs(1),
         lease: Duration::from_secs(30),
         tags: TagBook::new(tags.context("no tag id")?),
+        create_missing_tags: false,
         read: ReadOptions::default(),
         refuse_files: false,
         spill_dir: db.parent().context("a database in no folder")?.to_owned(),

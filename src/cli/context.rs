@@ -15,11 +15,11 @@ use crate::clock::Clock;
 use crate::config::{self, Account, Config, Database, Luma, Sources};
 use crate::domain::account::AccountName;
 use crate::domain::batch::BatchLimits;
+use crate::domain::dialect::Dialect;
 use crate::domain::event::EventRules;
 use crate::domain::expect::Expectation;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::schedule::FOLDER;
-use crate::domain::tag::TagSet;
 use crate::engine::{FolderSettings, Settings};
 use crate::ingest::folder::Layout;
 use crate::ingest::{Encoding, ReadOptions};
@@ -56,24 +56,26 @@ pub(super) fn sources(global: &Global, need: Need) -> Sources {
     sources
 }
 
-/// The tags for every row, before anything is made; `None` where they are wrong, which is told.
-pub(super) fn resolve_tags(global: &Global, args: &SyncArgs) -> anyhow::Result<Option<TagSet>> {
+/// Whether the tags for every row may be right, before anything is made; where they are wrong it is told.
+/// A name that only Luma knows is looked for later.
+pub(super) fn are_tags_sound(global: &Global, args: &SyncArgs) -> anyhow::Result<bool> {
     if args.tags.is_empty() {
-        return Ok(Some(TagSet::default()));
+        return Ok(true);
     }
     if args.kind == KindChoice::Events {
         out::talk("error: `--tag` is for members: events have no tags");
-        return Ok(None);
+        return Ok(false);
     }
     let need = if args.sandbox.sandbox { Need::Sandbox } else { Need::Luma };
     // Its warnings are told when the work begins.
     let config = Config::load(&sources(global, need))?;
-    let Some(account) = chosen(&config, args.account.as_deref()) else { return Ok(None) };
-    match args.tags.iter().map(|tag| account.tags.resolve(tag)).collect() {
-        Ok(tags) => Ok(Some(tags)),
-        Err(unknown) => {
+    let Some(account) = chosen(&config, args.account.as_deref()) else { return Ok(false) };
+    let wrong = args.tags.iter().find_map(|tag| account.tags.resolve(tag).err());
+    match (account.luma.dialect, wrong) {
+        (_, None) | (Dialect::V1, Some(_)) => Ok(true),
+        (Dialect::Beta2021, Some(unknown)) => {
             out::talk(&format!("error: `--tag`: {unknown}"));
-            Ok(None)
+            Ok(false)
         }
     }
 }
@@ -152,6 +154,7 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         queue_poll: config.queue.poll,
         lease: config.worker.lease,
         tags: account.tags.clone(),
+        create_missing_tags: account.luma.create_missing_tags,
         read: ReadOptions { dialect: account.luma.dialect, ..read_options(config) },
         refuse_files: config.folder.on_error == config::OnError::Refuse,
         spill_dir: spill_dir(&config.database),

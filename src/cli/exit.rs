@@ -74,6 +74,7 @@ impl Exit {
             | EngineError::Halted { .. }
             | EngineError::Columns { .. }
             | EngineError::Overlap { .. }
+            | EngineError::Tag(_)
             | EngineError::Mixed { .. } => Self::Config,
             EngineError::Source { fault, .. } if fault.is_about_the_query() => Self::Config,
             EngineError::Stopped => Self::Terminated,

@@ -24,11 +24,11 @@ const TEMPLATE: &str = r#"# lumasync. The keys that are set first; those left ou
 # Any key can be overridden in the environment: LUMASYNC__BATCH__MAX_ROWS=200
 
 [luma]
-# The API that your key speaks.
-dialect = "beta-2021"
+# The API that your key speaks: "v1" is today's, where a key belongs to a calendar.
+dialect = "v1"
 # Where the key is kept, never the key itself: env:NAME, file:PATH or credential:NAME.
 api_key = "env:LUMA_API_KEY"
-# What Luma allows, and how much of it is left to others who use the same key.
+# What Luma allows, and how much of it is left to others who use the same calendar.
 rate_limit = { requests = 200, window = "60s", reserve = 5 }
 
 [database]
@@ -40,7 +40,7 @@ url = "sqlite://lumasync.db"
 path = "drop"
 
 [tags]
-# The names your files use, and the ids of the tags in Luma.
+# Tags are known by the names they have in Luma. Other names that your files use, and the ids they stand for:
 # vip = "tag-abc123"
 # press = "tag-def456"
 
@@ -103,7 +103,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::{Config, Sources};
+    use crate::config::{Config, Luma, Sources};
+    use crate::domain::dialect::Dialect;
 
     #[test]
     fn what_is_written_loads_without_problems_and_belongs_to_its_owner_alone() {
@@ -134,8 +135,10 @@ mod tests {
         };
         let written = Config::load(&with(Some(folder.path().join(FILE)))).expect("sound");
         let defaults = Config::load(&with(None)).expect("sound");
-        let origin = defaults.origin.clone();
-        assert_eq!(format!("{:?}", Config { origin, ..written }), format!("{defaults:?}"));
+        assert_eq!(written.luma.dialect, Dialect::V1, "what a key of today speaks");
+        let (origin, luma) = (defaults.origin.clone(), defaults.luma.clone());
+        let luma = Luma { rate_limit: written.luma.rate_limit, ..luma };
+        assert_eq!(format!("{:?}", Config { origin, luma, ..written }), format!("{defaults:?}"));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use super::words::{count, moment};
 use super::workshop::Desk;
 use super::{out, sources};
 use crate::domain::state::Kind;
-use crate::domain::tag::TagSet;
 use crate::engine::{DropFolder, EngineError, Stop, Taken, Taking, printable};
 use crate::store::{FileState, PassState, Run, RunSource, StoreError};
 
@@ -38,13 +37,9 @@ impl Pass {
     }
 }
 
-pub(super) async fn take_files(
-    args: &SyncArgs,
-    tags: &TagSet,
-    desk: &Desk<'_>,
-    stop: &Stop,
-) -> Result<Pass, EngineError> {
+pub(super) async fn take_files(args: &SyncArgs, desk: &Desk<'_>, stop: &Stop) -> Result<Pass, EngineError> {
     let mut pass = Pass::default();
+    let tags = desk.engine.resolve_tags(&args.tags, stop).await?;
     for path in &args.files {
         // It is read more than once: what a pipe holds is gone after the first time.
         if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
@@ -188,7 +183,7 @@ pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass
         }
     }
     loop {
-        match desk.engine.take_queue(Duration::ZERO).await {
+        match desk.engine.take_queue(Duration::ZERO, stop).await {
             Ok(0) => break,
             // There may be more; also where another process was first.
             Ok(_) | Err(EngineError::Store(StoreError::Lost { .. })) => {}

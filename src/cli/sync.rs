@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::args::{Global, SyncArgs};
-use super::context::resolve_tags;
+use super::context::are_tags_sound;
 use super::exit::Exit;
 use super::explain::{explain, explain_std};
 use super::intake::{Pass, open_folder, take_everything, take_files};
@@ -15,14 +15,12 @@ use super::sources;
 use super::summary::Summary;
 use super::words::count;
 use super::workshop::{Desk, Task, Workshop};
-use crate::domain::tag::TagSet;
 use crate::engine::{DrainEnd, EngineError, MAIN_ACCOUNT, Stop};
 use crate::store::Scope;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
-    let Some(tags) = resolve_tags(global, args)? else { return Ok(Exit::Usage) };
-    if !sources::are_known(global, args)? {
+    if !are_tags_sound(global, args)? || !sources::are_known(global, args)? {
         return Ok(Exit::Usage);
     }
     let task = if args.names_nothing() { Task::Everything } else { Task::Files };
@@ -32,23 +30,17 @@ pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit
     let opened = Box::pin(Workshop::open(global, &args.sandbox, task, account)).await?;
     let Some(workshop) = opened else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
-    let result = pass(global, args, &tags, &workshop, &stop).await;
+    let result = pass(global, args, &workshop, &stop).await;
     name_what_stays(&workshop);
     workshop.close_after(result, &signals).await
 }
 
 /// Every account at once: what one of them waits for, or is refused, holds up no other.
-async fn pass(
-    global: &Global,
-    args: &SyncArgs,
-    tags: &TagSet,
-    workshop: &Workshop,
-    stop: &Stop,
-) -> anyhow::Result<Exit> {
+async fn pass(global: &Global, args: &SyncArgs, workshop: &Workshop, stop: &Stop) -> anyhow::Result<Exit> {
     let alive = workshop.fleet.spawn_keep_alive(stop);
     let desks = workshop.desks();
     let screen = Screen::of(desks.len());
-    let passes = desks.iter().map(|desk| Box::pin(pass_of(args, tags, desk, &screen, stop)));
+    let passes = desks.iter().map(|desk| Box::pin(pass_of(args, desk, &screen, stop)));
     let passes = join_all(passes).await;
     alive.abort();
     let mut whole = Pass::default();
@@ -71,7 +63,6 @@ async fn pass(
 /// One account, to its end.
 async fn pass_of(
     args: &SyncArgs,
-    tags: &TagSet,
     desk: &Desk<'_>,
     screen: &Screen,
     stop: &Stop,
@@ -83,7 +74,7 @@ async fn pass_of(
     let taken = if args.names_nothing() {
         take_everything(desk, stop).await
     } else {
-        take_files(args, tags, desk, stop).await
+        take_files(args, desk, stop).await
     };
     let sent = match taken {
         Ok(pass) => send(args, pass, desk, screen, stop).await,

@@ -33,7 +33,7 @@ pub(super) const LUMA: &str = "luma";
 pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Config> {
     let database = database(reader);
     if luma_required {
-        reader.require("luma.dialect", "write `dialect = \"beta-2021\"` below `[luma]`");
+        reader.require("luma.dialect", "write `dialect = \"v1\"` below `[luma]`, for a key of today's API");
         reader.require(
             "luma.api_key",
             "write `api_key = \"env:LUMA_API_KEY\"` below `[luma]` and set that variable",
@@ -75,7 +75,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
 /// The keys of one account: `[luma]`, or a section that leaves out what is the same there.
 pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Option<Luma> {
     let mut key = |name: &str| reader.key_or(section, LUMA, name);
-    let [dialect_key, url_key] = ["dialect", "base_url"].map(&mut key);
+    let [dialect_key, url_key, create_key] = ["dialect", "base_url", "create_missing_tags"].map(&mut key);
     let [timeout, connect_timeout, max_in_flight] =
         ["timeout", "connect_timeout", "max_in_flight"].map(&mut key);
     let dialect = reader.read(&dialect_key, dialect);
@@ -99,9 +99,16 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
         reader.secret_place(&api_key);
         SecretString::from("unused")
     };
+    let create_missing_tags = reader.choice(&create_key, ("false", false), &[("true", true)]);
+    let is_own = create_key.starts_with(section);
+    if is_own && create_missing_tags && dialect == Dialect::Beta2021 {
+        let why = "is `true`, but the dialect `beta-2021` has no way to make tags";
+        reader.wrong(&create_key, Wrong::new(why, "leave it out, and write the tags into `[tags]`"));
+    }
     Some(Luma {
         dialect,
         calendar_id,
+        create_missing_tags: create_missing_tags && dialect != Dialect::Beta2021,
         api_key,
         timeout: reader.duration(&timeout, MILLI),
         connect_timeout: reader.duration(&connect_timeout, MILLI),
@@ -111,22 +118,11 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
     })
 }
 
-/// The dialects that every part of lumasync speaks. Half of one is none: its members would lose their names.
-const SPOKEN: [Dialect; 1] = [Dialect::Beta2021];
-
 fn dialect(text: &str) -> Result<Dialect, Wrong> {
-    let words: Vec<String> = SPOKEN.iter().map(|dialect| format!("`dialect = \"{dialect}\"`")).collect();
-    let hint = format!("write {}", words.join(" or "));
-    match Dialect::parse(text.trim()) {
-        Some(dialect) if SPOKEN.contains(&dialect) => Ok(dialect),
-        Some(dialect) => {
-            let why = format!(
-                "is `{dialect}`, of which this release speaks only a part: it cannot send members in it"
-            );
-            Err(Wrong::new(why, hint))
-        }
-        None => Err(Wrong::new(format!("is `{}`, which is no dialect of Luma", shown(text.trim())), hint)),
-    }
+    Dialect::parse(text.trim()).ok_or_else(|| {
+        let hint = "write `dialect = \"v1\"` for a key of today's API, or `dialect = \"beta-2021\"`";
+        Wrong::new(format!("is `{}`, which is no dialect of Luma", shown(text.trim())), hint)
+    })
 }
 
 /// The calendar that an organization's key is to act on; a calendar's own key needs none.

@@ -142,7 +142,7 @@ fn every_problem_is_told_at_once() {
     let found = problems(
         "batch = 5\n\
          [database]\nurl = \"mysql://me:s3cret@db/x\"\n\
-         [luma]\ndialect = \"v1\"\napi_key = \"s3cret\"\nbase_url = \"http://api.lu.ma/?key=s3cret\"\n\
+         [luma]\ndialect = \"v9\"\napi_key = \"s3cret\"\nbase_url = \"http://api.lu.ma/?key=s3cret\"\n\
          rate_limit = { requests = 10, reserve = 10, windw = \"1s\" }\nmax_in_flight = 65\n\
          [retry]\ninitial_backoff = \"10m\"\nmax_attempts = \"many\"\n\
          [tags]\nvip = \"vip\"\nPress = \"tag-1\"\npress = \"tag-2\"\n\

@@ -42,6 +42,8 @@ impl fmt::Display for Database {
 pub struct Luma {
     /// The API that the key speaks.
     pub dialect: Dialect,
+    /// Whether tags that rows name are made where Luma has none of the name.
+    pub create_missing_tags: bool,
     /// Where the API is: without query, and without a slash at the end of a path.
     pub base_url: Url,
     /// The calendar that an organization's key is to act on.

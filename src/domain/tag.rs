@@ -1,10 +1,14 @@
 //! Tags as a row wants them: ids, a book of names, and the set one request carries.
 //!
-//! Knows nothing of the configuration file that fills the book.
+//! Knows nothing of the configuration file and of the answers that fill the book.
 
-use std::collections::{BTreeMap, HashMap};
+mod book;
+
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
+
+pub use book::{TagBook, UnknownTag};
 
 /// The id Luma gave a tag, for example `tag-abc123`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,14 +94,34 @@ impl fmt::Display for TagSet {
     }
 }
 
-/// Each distinct set once, under a small number: a million rows rarely want more than a few sets.
+/// Each distinct set once, under a small number: a million rows rarely want more than a few sets. And what
+/// rows name that is no tag, as far as is known.
 #[derive(Clone, Debug, Default)]
 pub struct TagSets {
     sets: Vec<Arc<TagSet>>,
     numbers: HashMap<Arc<TagSet>, u32>,
+    unknown: BTreeSet<String>,
 }
 
+/// Of the texts that are no tags so many are remembered: where there are more, the column is none of tags.
+pub const MOST_UNKNOWN: usize = 100;
+
 impl TagSets {
+    /// Remembers what is no tag in a cell.
+    pub fn note_unknown(&mut self, book: &TagBook, cell: &str) {
+        for part in book.unknown_in(cell) {
+            if self.unknown.len() < MOST_UNKNOWN {
+                self.unknown.insert(part.to_owned());
+            }
+        }
+    }
+
+    /// What was no tag.
+    #[must_use]
+    pub const fn unknown(&self) -> &BTreeSet<String> {
+        &self.unknown
+    }
+
     /// The number of this set, new or known.
     pub fn intern(&mut self, set: TagSet) -> u32 {
         if let Some(number) = self.numbers.get(&set) {
@@ -135,62 +159,21 @@ impl TagSets {
     }
 }
 
-/// A tag that is neither a known name nor an id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a name in `[tags]` nor a tag id (`tag-...`)")]
-pub struct UnknownTag(pub String);
-
-/// The names that files may use for tag ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TagBook(BTreeMap<String, TagId>);
-
-impl TagBook {
-    /// A book of these names. Names are compared without regard to case.
-    #[must_use]
-    pub fn new(names: impl IntoIterator<Item = (String, TagId)>) -> Self {
-        Self(names.into_iter().map(|(name, id)| (name.trim().to_lowercase(), id)).collect())
-    }
-
-    /// The id for a name of the book or for an id written out.
-    pub fn resolve(&self, text: &str) -> Result<TagId, UnknownTag> {
-        let text = text.trim();
-        self.0
-            .get(&text.to_lowercase())
-            .cloned()
-            .or_else(|| TagId::parse(text))
-            .ok_or_else(|| UnknownTag(text.chars().take(80).collect()))
-    }
-
-    /// The set that a cell names, its tags separated by `;` or `|`; empty parts are skipped.
-    pub fn resolve_cell(&self, cell: &str) -> Result<TagSet, UnknownTag> {
-        cell.split([';', '|']).filter(|part| !part.trim().is_empty()).map(|part| self.resolve(part)).collect()
-    }
-
-    /// The names and their ids, in order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &TagId)> {
-        self.0.iter().map(|(name, id)| (name.as_str(), id))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(text: &str) -> TagId {
-        TagId::parse(text).expect("a tag id")
-    }
 
     fn set(text: &str) -> TagSet {
         TagSet::parse(text).expect("a tag set")
     }
 
     #[test]
-    fn a_cell_becomes_a_sorted_set_of_ids() {
-        let book = TagBook::new([("VIP".into(), id("tag-9")), ("press".into(), id("tag-1"))]);
-        let found = book.resolve_cell(" vip | Press;;tag-9 ;tag-5").expect("all known");
-        assert_eq!(found.to_string(), "tag-1;tag-5;tag-9");
-        assert_eq!(book.resolve_cell("vip;speakr"), Err(UnknownTag("speakr".into())));
-        assert_eq!(book.resolve_cell(" ; "), Ok(TagSet::default()));
+    fn what_is_no_tag_is_remembered_up_to_a_point() {
+        let mut sets = TagSets::default();
+        sets.note_unknown(&TagBook::default(), "tag-1; a|b;a");
+        assert_eq!(sets.unknown().iter().collect::<Vec<_>>(), ["a", "b"]);
+        (0..300).for_each(|number| sets.note_unknown(&TagBook::default(), &number.to_string()));
+        assert_eq!(sets.unknown().len(), MOST_UNKNOWN);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::identity::LOOK_AGAIN;
 use super::{Engine, EngineError, Progress, Stop};
+use crate::clock::Time;
 use crate::domain::outcome::{Block, BlockCause};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Answered, Reply};
@@ -19,6 +20,16 @@ impl Engine {
         question: impl Future<Output = Answered<T>>,
         stop: &Stop,
     ) -> Result<Answered<T>, EngineError> {
+        loop {
+            match self.place(route).await? {
+                Ok(attempt) => return self.ask_at(attempt, question, stop).await,
+                Err(until) => self.pause(until, LOOK_AGAIN, "the rate limit", stop).await?,
+            }
+        }
+    }
+
+    /// A request's place in the window, or when there may be one.
+    pub(super) async fn place(&self, route: &'static str) -> Result<Result<i64, Time>, EngineError> {
         let claims = Claims {
             account: &self.settings.account,
             worker_id: self.worker_id,
@@ -28,13 +39,17 @@ impl Engine {
             route,
             with_names: false,
         };
-        let attempt = loop {
-            self.throttle.ready().await;
-            match self.store.claim_request(&claims, &self.clock).await? {
-                Ok(attempt) => break attempt,
-                Err(until) => self.pause(until, LOOK_AGAIN, "the rate limit", stop).await?,
-            }
-        };
+        self.throttle.ready().await;
+        Ok(self.store.claim_request(&claims, &self.clock).await?)
+    }
+
+    /// Asks in a place of the window.
+    pub(super) async fn ask_at<T>(
+        &self,
+        attempt: i64,
+        question: impl Future<Output = Answered<T>>,
+        stop: &Stop,
+    ) -> Result<Answered<T>, EngineError> {
         let answer = tokio::select! {
             answer = question => answer,
             () = stop.aborted() => Err(Reply::interrupted()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Source;
 use crate::domain::account::MAIN;
+use crate::domain::tag::UnknownTag;
 use crate::domain::verdict::Cause;
 use crate::ingest::{ColumnsError, FileError};
 use crate::store::{SourceError, StoreError};
@@ -111,6 +112,9 @@ pub enum EngineError {
         /// The command that does it right.
         instead: String,
     },
+    /// A tag that holds for every row is none.
+    #[error("{0}\nhint: make the tag at Luma, or set `luma.create_missing_tags = true`; nothing was sent")]
+    Tag(#[from] UnknownTag),
     /// Luma refuses whatever is sent, until a person has mended something.
     #[error("Luma refuses every request: {reason}\nhint: {}", cause.hint())]
     Halted {
@@ -149,6 +153,7 @@ impl EngineError {
             | Self::WrongAccount { .. }
             | Self::Mixed { .. }
             | Self::Halted { .. }
+            | Self::Tag(_)
             | Self::Stopped
             | Self::Task(_) => false,
         }
@@ -171,6 +176,7 @@ impl EngineError {
             | Self::SourceBusy { .. }
             | Self::Io { .. }
             | Self::Mixed { .. }
+            | Self::Tag(_)
             | Self::Stopped
             | Self::Task(_) => return None,
         };

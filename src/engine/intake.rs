@@ -10,7 +10,7 @@ use super::parts::Lot;
 use super::survey::{Survey, Surveyor};
 use super::{Engine, EngineError, Settings, Stop, printable};
 use crate::domain::state::Kind;
-use crate::domain::tag::{TagSet, TagSets};
+use crate::domain::tag::{TagBook, TagSet, TagSets};
 use crate::ingest::spill::parts_for;
 use crate::ingest::{Identity, identity, modified, read_members};
 use crate::store::{FileState, Input, InputFile, NewFile, NewRun, RunSource, StoreError};
@@ -87,6 +87,7 @@ impl Engine {
         Ok(unfinished.unwrap_or_else(|| format!("{key}:{}", self.clock.now())))
     }
 
+    /// What a file holds, read with every tag that there is.
     async fn survey(
         &self,
         taking: &Taking,
@@ -94,16 +95,17 @@ impl Engine {
         found: &Identity,
         stop: &Stop,
     ) -> Result<Survey, EngineError> {
-        let stop = stop.clone();
-        let (path, extra, found) = (taking.path.clone(), taking.extra_tags.clone(), found.clone());
-        let settings = Arc::clone(&self.settings);
-        let survey = tokio::task::spawn_blocking(move || {
-            let survey = read(&path, &settings, &extra, parts, &stop)?;
-            // Written to after it was hashed: the rows may be others than those of the identity.
-            let unchanged = identity_is(&path, &found);
-            if unchanged { Ok(survey) } else { Err(EngineError::Changed { path }) }
-        })
-        .await??;
+        self.list_tags(stop).await?;
+        self.ensure_tags(&taking.extra_tags)?;
+        let (survey, warnings) = loop {
+            let (survey, warnings) = self.read_file(taking, parts, found, stop).await?;
+            if !self.find_tags(survey.sets.unknown(), stop).await? {
+                break (survey, warnings);
+            }
+        };
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         match &survey.first_invalid {
             Some((line, reason)) if self.settings.refuse_files => Err(EngineError::Refused {
                 path: taking.path.clone(),
@@ -113,6 +115,25 @@ impl Engine {
             }),
             _ => Ok(survey),
         }
+    }
+
+    async fn read_file(
+        &self,
+        taking: &Taking,
+        parts: u32,
+        found: &Identity,
+        stop: &Stop,
+    ) -> Result<(Survey, Vec<String>), EngineError> {
+        let stop = stop.clone();
+        let (path, extra, found) = (taking.path.clone(), taking.extra_tags.clone(), found.clone());
+        let (settings, book) = (Arc::clone(&self.settings), self.tag_book());
+        tokio::task::spawn_blocking(move || {
+            let read = read(&path, &settings, &book, &extra, parts, &stop)?;
+            // Written to after it was hashed: the rows may be others than those of the identity.
+            let unchanged = identity_is(&path, &found);
+            if unchanged { Ok(read) } else { Err(EngineError::Changed { path }) }
+        })
+        .await?
     }
 
     async fn begin(
@@ -156,21 +177,20 @@ impl Engine {
     }
 }
 
-/// Reads a file from end to end into parts.
+/// Reads a file from end to end into parts; and what its reader should be warned of.
 fn read(
     path: &Path,
     settings: &Settings,
+    book: &TagBook,
     extra: &TagSet,
     parts: u32,
     stop: &Stop,
-) -> Result<Survey, EngineError> {
+) -> Result<(Survey, Vec<String>), EngineError> {
     let mut surveyor = Surveyor::new(parts, settings.spill_dir.clone(), stop.clone());
     let mut sets = TagSets::default();
-    let shape =
-        read_members(path, &settings.read, &settings.tags, extra, &mut sets, |row| surveyor.take(row))?;
+    let shape = read_members(path, &settings.read, book, extra, &mut sets, |row| surveyor.take(row))?;
     let survey = surveyor.finish(parts, sets, shape.to_string())?;
-    shape.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    Ok(survey)
+    Ok((survey, shape.warnings))
 }
 
 /// Bytes that a file of this size may hold.

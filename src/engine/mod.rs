@@ -34,6 +34,7 @@ mod service;
 mod source;
 mod stop;
 mod survey;
+mod tags;
 mod unkept;
 mod worker;
 
@@ -95,6 +96,8 @@ pub struct Settings {
     pub lease: Duration,
     /// The names of tags.
     pub tags: TagBook,
+    /// Whether tags that rows name are made where Luma has none of the name.
+    pub create_missing_tags: bool,
     /// How files are read.
     pub read: ReadOptions,
     /// Whether one invalid row refuses its whole file.
@@ -212,6 +215,7 @@ pub struct Engine {
     fire: Option<i64>,
     /// Events that are due and wait for a place in the window: members leave them theirs.
     events_left: Arc<AtomicU32>,
+    tags: Arc<tags::Tags>,
     proved: Arc<tokio::sync::Mutex<control::Proved>>,
     /// The last claim of an event that came here: a later one was lost on its way.
     last_event_claim: Arc<AtomicI64>,
@@ -247,6 +251,7 @@ impl Engine {
             store,
             client,
             clock,
+            tags: Arc::new(tags::Tags::new(settings.tags.clone())),
             settings: Arc::new(settings),
             throttle: Arc::new(throttle),
             progress: Arc::default(),

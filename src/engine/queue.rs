@@ -1,14 +1,14 @@
 //! Rows that other programs insert: parsed, held against the ledger, laid into batches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Engine, EngineError, MAIN_ACCOUNT};
+use super::{Engine, EngineError, MAIN_ACCOUNT, Stop};
 use crate::domain::batch::BatchPlanner;
 use crate::domain::code::Code;
 use crate::domain::email::Address;
 use crate::domain::state::{Kind, RowState, RunStatus};
-use crate::domain::tag::TagSet;
+use crate::domain::tag::{TagBook, TagSet, TagSets};
 use crate::luma::Contact;
 use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
 
@@ -22,7 +22,7 @@ struct Candidate<'a> {
 impl Engine {
     /// Takes in rows of the queue, at most as many as the settings say; how many there were. Batches
     /// that are not full wait `hold` for more.
-    pub async fn take_queue(&self, hold: Duration) -> Result<u64, EngineError> {
+    pub async fn take_queue(&self, hold: Duration, stop: &Stop) -> Result<u64, EngineError> {
         let (account, most) = (&self.settings.account, self.settings.queue_rows);
         let mut rows = self.store.new_rows(account, most).await?;
         if rows.is_empty() && self.tells_strays() {
@@ -32,7 +32,12 @@ impl Engine {
             return Ok(0);
         }
         let run_id = self.queue_run(Kind::Members).await?;
-        let (mut taken, candidates) = self.parse(&rows);
+        self.list_tags(stop).await?;
+        if self.find_tags(&unknown(&self.tag_book(), &rows), stop).await? {
+            tracing::info!("the queue names tags that have come since");
+        }
+        let book = self.tag_book();
+        let (mut taken, candidates) = self.parse(&rows, &book);
         let hashes = sorted(candidates.iter().map(|candidate| candidate.address.key_hash()));
         let ledger = self.store.ledger_lookup(&self.settings.account, &hashes).await?;
         let stored = self.store.tag_sets().await?;
@@ -97,12 +102,12 @@ impl Engine {
     }
 
     /// Divides rows into those that end here and those that may have something to send.
-    fn parse<'a>(&self, rows: &'a [NewRow]) -> (Vec<QueueRow>, Vec<Candidate<'a>>) {
+    fn parse<'a>(&self, rows: &'a [NewRow], book: &TagBook) -> (Vec<QueueRow>, Vec<Candidate<'a>>) {
         let mut taken = Vec::with_capacity(rows.len());
         let mut candidates: Vec<Candidate<'a>> = Vec::with_capacity(rows.len());
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for row in rows {
-            let candidate = match self.candidate(row) {
+            let candidate = match self.candidate(row, book) {
                 Ok(candidate) => candidate,
                 Err((code, reason)) => {
                     taken.push(QueueRow { id: row.id, outcome: ended(RowState::Invalid, code, reason) });
@@ -123,7 +128,7 @@ impl Engine {
         (taken, candidates)
     }
 
-    fn candidate<'a>(&self, row: &'a NewRow) -> Result<Candidate<'a>, (Code, String)> {
+    fn candidate<'a>(&self, row: &'a NewRow, book: &TagBook) -> Result<Candidate<'a>, (Code, String)> {
         if row.account != self.settings.account {
             let name: String = row.account.chars().take(80).collect();
             return Err((Code::AccountUnknown, format!("there is no account `{name}`")));
@@ -136,8 +141,7 @@ impl Engine {
         }
         let address = Address::parse(&row.email).map_err(|error| (Code::EmailInvalid, error.to_string()))?;
         let tags = row.tags.as_deref().unwrap_or_default();
-        let tags =
-            self.settings.tags.resolve_cell(tags).map_err(|error| (Code::TagUnknown, error.to_string()))?;
+        let tags = book.resolve_cell(tags).map_err(|error| (Code::TagUnknown, error.to_string()))?;
         Ok(Candidate { row, address, tags })
     }
 }
@@ -156,6 +160,15 @@ impl Candidate<'_> {
             batch,
         }
     }
+}
+
+/// What rows name that is no tag, as far as is known.
+fn unknown(book: &TagBook, rows: &[NewRow]) -> BTreeSet<String> {
+    let mut sets = TagSets::default();
+    for cell in rows.iter().filter_map(|row| row.tags.as_deref()) {
+        sets.note_unknown(book, cell);
+    }
+    sets.unknown().clone()
 }
 
 fn ended(state: RowState, code: Code, reason: String) -> QueueOutcome {

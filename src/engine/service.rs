@@ -144,7 +144,7 @@ impl Engine {
                 Err(error) if error.is_passing() => tracing::debug!(%error, "events are read again"),
                 Err(error) => tracing::error!(error = %chain(&error), "events could not be read"),
             }
-            match self.take_queue(self.settings.max_wait).await {
+            match self.take_queue(self.settings.max_wait, stop).await {
                 // There may be more.
                 Ok(rows) if rows > 0 => continue,
                 Ok(_) => {}

@@ -178,7 +178,14 @@ impl Engine {
 
     async fn pass(&self, source: &Source, begun: &BegunPass, stop: &Stop) -> Result<(), EngineError> {
         let after = begun.position.as_ref().map(|position| go_on(source, position)).transpose()?.flatten();
-        let (survey, position) = self.read_source(source, after, stop).await?;
+        self.list_tags(stop).await?;
+        self.ensure_tags(&source.tags)?;
+        let (survey, position) = loop {
+            let (survey, position) = self.read_source(source, after.clone(), stop).await?;
+            if !self.find_tags(survey.sets.unknown(), stop).await? {
+                break (survey, position);
+            }
+        };
         if let Some(position) = &position {
             // What nobody can go on from is not worth keeping.
             go_on(source, position)?;
@@ -231,11 +238,12 @@ impl Engine {
         mut rows: mpsc::Receiver<Vec<SourceRow>>,
         stop: &Stop,
     ) -> tokio::task::JoinHandle<Result<Survey, EngineError>> {
-        let (settings, extra) = (Arc::clone(&self.settings), source.tags.clone());
+        let (settings, book) = (Arc::clone(&self.settings), self.tag_book());
+        let extra = source.tags.clone();
         let mut surveyor = Surveyor::new(PARTS, settings.spill_dir.clone(), stop.clone());
         tokio::task::spawn_blocking(move || {
             let mut sets = TagSets::default();
-            let mut members = QueryMembers::new(&columns, &settings.read, &settings.tags, &extra, &mut sets);
+            let mut members = QueryMembers::new(&columns, &settings.read, &book, &extra, &mut sets);
             let mut ordinal = 0;
             'rows: while let Some(block) = rows.blocking_recv() {
                 for cells in block {

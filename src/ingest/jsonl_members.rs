@@ -89,7 +89,7 @@ fn member<'o>(
         ("", first, last) => Cow::Owned(format!("{first} {last}")),
         (name, _, _) => Cow::Borrowed(name),
     };
-    let tags = tags(object, book)?;
+    let tags = tags(object, book, sets)?;
     Ok(MemberRow { address, name, tag_set: sets.intern(tags.union(extra)) })
 }
 
@@ -98,15 +98,15 @@ fn is_read(name: &str) -> bool {
 }
 
 /// All tags of an object: several fields of tags count together, as columns do.
-fn tags(object: &Map<String, Value>, book: &TagBook) -> Result<TagSet, Trouble> {
+fn tags(object: &Map<String, Value>, book: &TagBook, sets: &mut TagSets) -> Result<TagSet, Trouble> {
     let of_tags = object.iter().filter(|(name, _)| TAGS.contains(&plain(name).as_str()));
     of_tags
-        .map(|(field, value)| tags_of(field, value, book))
+        .map(|(field, value)| tags_of(field, value, book, sets))
         .try_fold(TagSet::default(), |all, tags| Ok(all.union(&tags?)))
 }
 
 /// Tags as a list, or in one text as in a column.
-fn tags_of(field: &str, value: &Value, book: &TagBook) -> Result<TagSet, Trouble> {
+fn tags_of(field: &str, value: &Value, book: &TagBook, sets: &mut TagSets) -> Result<TagSet, Trouble> {
     let wrong = |code, said: String| (code, format!("`{field}` {said}"), Some(field.to_owned()));
     let cell = match value {
         Value::Null => return Ok(TagSet::default()),
@@ -121,8 +121,10 @@ fn tags_of(field: &str, value: &Value, book: &TagBook) -> Result<TagSet, Trouble
             return Err(wrong(Code::RowMalformed, "is neither a text nor a list of texts".to_owned()));
         }
     };
-    book.resolve_cell(&cell)
-        .map_err(|unknown| wrong(Code::TagUnknown, format!("names a tag that is not known: {unknown}")))
+    book.resolve_cell(&cell).map_err(|unknown| {
+        sets.note_unknown(book, &cell);
+        wrong(Code::TagUnknown, format!("names a tag that is not known: {unknown}"))
+    })
 }
 
 fn find<'o>(object: &'o Map<String, Value>, names: &[&str]) -> Option<(&'o str, &'o Value)> {

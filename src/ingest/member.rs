@@ -291,7 +291,8 @@ impl<'p> Parser<'p> {
         }
         let text = self.cells.text(record, column);
         self.check_length(&text, column)?;
-        let set = self.resolve(self.guarded(&text)).map_err(|unknown| {
+        let found = resolve(self.book, self.sets, self.guarded(&text));
+        let set = found.map_err(|unknown| {
             self.trouble(Code::TagUnknown, column, &format!("names a tag that is not known: {unknown}"))
         })?;
         let number = self.sets.intern(set.union(self.extra));
@@ -302,16 +303,6 @@ impl<'p> Parser<'p> {
             self.known_cells.insert(raw.into(), number);
         }
         Ok(number)
-    }
-
-    /// Commas separate too and quotes mean nothing, where the cell makes no sense otherwise: exports differ.
-    fn resolve(&self, cell: &str) -> Result<TagSet, UnknownTag> {
-        let found = self.book.resolve_cell(cell);
-        if found.is_err() && cell.contains([',', '"']) {
-            self.book.resolve_cell(&cell.replace(',', ";").replace('"', ""))
-        } else {
-            found
-        }
     }
 
     /// A cell without the guard that our result files put before formulas.
@@ -340,6 +331,19 @@ impl<'p> Parser<'p> {
         let email = (!email.is_empty()).then(|| email.chars().take(EMAIL_KEPT).map(shown).collect());
         RowError { line: frame.line, column: column_of(record, at), code, reason, email }
     }
+}
+
+/// Commas separate too and quotes mean nothing, where the cell makes no sense otherwise: exports differ.
+fn resolve(book: &TagBook, sets: &mut TagSets, cell: &str) -> Result<TagSet, UnknownTag> {
+    let (mut cell, mut found) = (Cow::Borrowed(cell), book.resolve_cell(cell));
+    if found.is_err() && cell.contains([',', '"']) {
+        cell = Cow::Owned(cell.replace(',', ";").replace('"', ""));
+        found = book.resolve_cell(&cell);
+    }
+    if found.is_err() {
+        sets.note_unknown(book, &cell);
+    }
+    found
 }
 
 pub(crate) const fn code_of(flaw: Flaw) -> Code {

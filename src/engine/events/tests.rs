@@ -38,6 +38,7 @@ fn settings(dir: &Path) -> Settings {
         queue_poll: Duration::from_secs(1),
         lease: LEASE,
         tags: TagBook::default(),
+        create_missing_tags: false,
         read: ReadOptions::default(),
         refuse_files: false,
         spill_dir: dir.to_owned(),

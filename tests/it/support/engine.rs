@@ -59,6 +59,7 @@ fn settings(root: PathBuf, told: Told) -> Settings {
         queue_poll: second,
         lease: Duration::from_secs(30),
         tags: TagBook::default(),
+        create_missing_tags: false,
         read: ReadOptions::default(),
         refuse_files: false,
         folder: Some(FolderSettings {
