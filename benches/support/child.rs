@@ -127,6 +127,6 @@ pub(crate) fn is_sandbox(role: &str) -> anyhow::Result<bool> {
     writeln!(out, "{}", sandbox.url().trim_start_matches("http://"))?;
     out.flush()?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
-    runtime.block_on(sandbox.stop());
+    runtime.block_on(sandbox.stop())?;
     Ok(true)
 }

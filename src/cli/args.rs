@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::schedule_args::ScheduleCommand;
 use crate::domain::event::EventState;
+use crate::sandbox::v1::Settings;
 use crate::sandbox::{FaultError, Faults};
 use crate::telemetry::Format;
 
@@ -86,7 +87,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
-    /// A local Luma, for rehearsals and tests
+    /// A local Luma, for rehearsals and tests, in both dialects
+    #[command(after_help = sandbox_settings())]
     Sandbox(SandboxArgs),
     /// Completions for a shell
     Completions {
@@ -298,11 +300,12 @@ pub(super) struct SandboxArgs {
     /// Allow any number of requests
     #[arg(long)]
     pub(super) no_limit: bool,
-    /// How it fails, for example `429@10,500@5%,reset-after@3,slow=2s,html,reject=bad@example.org`
+    /// How it fails, for example `429@10,500@5%,reset-after@3,slow=2s,html,lose=1%,reject=bad@example.org`
     #[arg(long, value_name = "SPEC", value_parser = parse_faults)]
     pub(super) fault: Vec<String>,
-    /// The only tag ids it knows; any other is refused [default: every id is known]
-    #[arg(long = "tag", value_name = "ID")]
+    /// A tag that exists, with its name where that is another; any other is refused [default: the beta
+    /// knows every id, `v1` those that were created]
+    #[arg(long = "tag", value_name = "ID[=NAME]")]
     pub(super) tags: Vec<String>,
     /// What it does with addresses that are none
     #[arg(long, value_enum, default_value = "drop")]
@@ -313,6 +316,15 @@ pub(super) struct SandboxArgs {
     /// What its chance begins with
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// The file that what it holds survives in; without one it is gone at the end
+    #[arg(long, value_name = "FILE")]
+    pub(super) state: Option<PathBuf>,
+    /// A key for the calendars of all keys, in the dialect `v1`: requests name theirs
+    #[arg(long, value_name = "KEY")]
+    pub(super) organization_key: Option<String>,
+    /// Requests that key allows in a window
+    #[arg(long, default_value_t = 500, value_name = "REQUESTS")]
+    pub(super) organization_requests: u32,
 }
 
 /// What the sandbox does with addresses that are none.
@@ -322,6 +334,16 @@ pub(super) enum MalformedChoice {
     Drop,
     /// Refuses the request and names them.
     Reject,
+    /// Takes them like any other.
+    Accept,
+}
+
+/// What `--set` means to the sandbox, which reads no configuration.
+fn sandbox_settings() -> String {
+    format!(
+        "What nobody knows of Luma is set here with `--set KEY=VALUE` (defaults first):\n{}",
+        Settings::help()
+    )
 }
 
 fn parse_set(text: &str) -> Result<(String, String), String> {

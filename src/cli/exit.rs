@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::luma::ClientError;
+use crate::sandbox::v1::SettingError;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;
 
@@ -54,7 +55,7 @@ impl Exit {
             if cause.is::<ConfigError>() || cause.is::<ClientError>() {
                 return Some(Self::Config);
             }
-            if matches!(cause.downcast_ref(), Some(TelemetryError::Level(_))) {
+            if matches!(cause.downcast_ref(), Some(TelemetryError::Level(_))) || cause.is::<SettingError>() {
                 return Some(Self::Usage);
             }
             if let Some(error) = cause.downcast_ref::<EngineError>() {

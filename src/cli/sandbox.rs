@@ -10,13 +10,14 @@ use super::exit::Exit;
 use super::out;
 use super::signals::Signals;
 use crate::clock::Clock;
+use crate::sandbox::v1::Settings;
 use crate::sandbox::{FurtherKey, Limit, Malformed, Options, Sandbox};
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SandboxArgs) -> anyhow::Result<Exit> {
     let clock = Clock::system();
     let (signals, stop) = Signals::listen(Duration::from_secs(1), clock.clone())?;
-    let sandbox = Sandbox::start(options(args)?, clock).await?;
+    let sandbox = Sandbox::start(options(global, args)?, clock).await?;
     let url = sandbox.url();
     out::result(
         global.output,
@@ -34,14 +35,18 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs) -> anyhow::Result<E
         },
     )?;
     stop.requested().await;
-    sandbox.stop().await;
+    sandbox.stop().await?;
     Ok(signals.exit().unwrap_or(Exit::Ok))
 }
 
-fn options(args: &SandboxArgs) -> anyhow::Result<Options> {
+fn options(global: &Global, args: &SandboxArgs) -> anyhow::Result<Options> {
     let limit = Limit { requests: args.requests, window: args.window, block: args.block };
     let limit = (!args.no_limit).then_some(limit);
     let mut keys = args.keys.iter();
+    let mut settings = Settings::default();
+    for (key, value) in &global.set {
+        settings.set(key, value).context("cannot use `--set`")?;
+    }
     Ok(Options {
         listen: args.listen,
         key: keys.next().cloned().unwrap_or_default(),
@@ -52,8 +57,16 @@ fn options(args: &SandboxArgs) -> anyhow::Result<Options> {
         malformed: match args.malformed {
             MalformedChoice::Drop => Malformed::Drop,
             MalformedChoice::Reject => Malformed::Reject,
+            MalformedChoice::Accept => Malformed::Accept,
         },
         max_body: args.max_body,
         seed: args.seed,
+        organization: args.organization_key.clone().map(|key| FurtherKey {
+            key,
+            limit: limit.map(|limit| Limit { requests: args.organization_requests, ..limit }),
+        }),
+        settings,
+        state: args.state.clone(),
+        record: false,
     })
 }

@@ -142,7 +142,7 @@ impl Workshop {
         let ended = self.fleet.end().await;
         self.store.close().await;
         if let Some(sandbox) = self.sandbox {
-            sandbox.stop().await;
+            sandbox.stop().await?;
         }
         Ok(ended?)
     }

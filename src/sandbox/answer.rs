@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use super::fault::Spoil;
 use super::quota::Standing;
+use super::v1::write_moment;
+use crate::clock::Time;
 
 const JSON: &str = "application/json; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -49,11 +51,36 @@ impl Answer {
     }
 }
 
+/// How `X-RateLimit-Reset` says a moment: nobody has written down which of them Luma does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResetUnit {
+    /// Seconds since 1970.
+    #[default]
+    Seconds,
+    /// Milliseconds since 1970.
+    Millis,
+    /// `2026-12-03T18:00:00.000Z`
+    Iso,
+}
+
+impl ResetUnit {
+    /// The moment, rounded up: whoever waits for it has waited long enough.
+    fn write(self, at: Time) -> String {
+        let up = |unit: i64| at.as_micros().saturating_add(unit - 1).div_euclid(unit);
+        match self {
+            Self::Seconds => up(1_000_000).to_string(),
+            Self::Millis => up(1_000).to_string(),
+            Self::Iso => write_moment(Time::from_micros(up(1_000).saturating_mul(1_000))),
+        }
+    }
+}
+
 /// An answer and what becomes of it on the way.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) standing: Option<Standing>,
+    pub(super) reset_unit: ResetUnit,
     pub(super) retry_after: Option<u128>,
     pub(super) delay: Option<Duration>,
     pub(super) spoil: Option<Spoil>,
@@ -61,7 +88,14 @@ pub(super) struct Reply {
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        Self { answer, standing: None, retry_after: None, delay: None, spoil: None }
+        Self {
+            answer,
+            standing: None,
+            reset_unit: ResetUnit::Seconds,
+            retry_after: None,
+            delay: None,
+            spoil: None,
+        }
     }
 }
 
@@ -82,7 +116,10 @@ impl Reply {
         if let Some(Standing { limit, remaining, reset }) = self.standing {
             headers.insert("x-ratelimit-limit", limit.into());
             headers.insert("x-ratelimit-remaining", remaining.into());
-            headers.insert("x-ratelimit-reset", reset.into());
+            // Digits, dashes, colons: every header may hold them.
+            if let Ok(reset) = HeaderValue::try_from(self.reset_unit.write(reset)) {
+                headers.insert("x-ratelimit-reset", reset);
+            }
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into());

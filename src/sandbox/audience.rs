@@ -1,11 +1,15 @@
 //! The people a sandbox holds and their tags.
 //!
-//! Built for a million members: a tag set is kept once and members point to it. Knows
-//! nothing of requests or of which tags exist.
+//! Built for a million members: a tag set is kept once and members point to it. Nobody is ever taken
+//! out, so that who came when keeps its number. Knows nothing of requests or of which tags exist.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Time;
 
 type Tags = [Box<str>];
 
@@ -13,10 +17,48 @@ type Tags = [Box<str>];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SetId(u32);
 
+/// Somebody who came once, and may have gone since.
+pub(super) struct Person {
+    /// In lower case: what people are known by.
+    pub(super) address: Arc<str>,
+    /// Never changes once there is one.
+    pub(super) name: Option<Box<str>>,
+    pub(super) since: Time,
+    pub(super) presence: Presence,
+    /// An import brought them, and they have done nothing themselves.
+    pub(super) imported: bool,
+    set: SetId,
+}
+
+/// Whether somebody is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Presence {
+    #[default]
+    Here,
+    Removed,
+    Blocked,
+}
+
+/// What became of somebody who was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    New,
+    Changed,
+    /// There already, with that name and all those tags.
+    Repeat,
+    /// Removed or blocked, and so not added.
+    Away,
+}
+
+/// Everybody in the order in which they came, and where each address is.
 #[derive(Default)]
 pub(super) struct Audience {
-    members: HashMap<Box<str>, SetId>,
+    people: Vec<Person>,
+    places: HashMap<Arc<str>, u32>,
     sets: TagSets,
+    here: usize,
+    imported: usize,
 }
 
 impl Audience {
@@ -28,27 +70,137 @@ impl Audience {
         self.sets.intern(tags)
     }
 
-    /// Adds this person or these tags to them; false where both were there already.
-    pub(super) fn add(&mut self, address: &str, tags: SetId) -> bool {
+    /// Adds this person, or a first name and these tags to them.
+    pub(super) fn add(&mut self, address: &str, name: Option<&str>, tags: SetId, now: Time) -> Added {
         let address = lower_case(address);
-        if let Some(held) = self.members.get_mut(&*address) {
-            let joined = self.sets.union(*held, tags);
-            let changed = joined != *held;
-            *held = joined;
-            return changed;
+        let name = name.map(str::trim).filter(|name| !name.is_empty());
+        let Some(place) = self.places.get(&*address) else {
+            let (address, name) = (address.into(), name.map(Box::from));
+            self.put(Person {
+                address,
+                name,
+                since: now,
+                presence: Presence::Here,
+                imported: true,
+                set: tags,
+            });
+            return Added::New;
+        };
+        let held = &mut self.people[*place as usize];
+        if held.presence != Presence::Here {
+            return Added::Away;
         }
-        self.members.insert(address.into(), tags);
-        true
+        let joined = self.sets.union(held.set, tags);
+        let is_named = held.name.is_none() && name.is_some();
+        if joined == held.set && !is_named {
+            return Added::Repeat;
+        }
+        held.set = joined;
+        held.name = held.name.take().or_else(|| name.map(Box::from));
+        Added::Changed
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.members.len()
+    /// Takes somebody back who was kept; false where the address is taken.
+    pub(super) fn restore(&mut self, kept: KeptPerson) -> bool {
+        let set = self.tag_set(kept.tags.iter().map(|tag| &**tag));
+        let KeptPerson { address, name, since, presence, imported, .. } = kept;
+        let since = Time::parse(&since).unwrap_or(Time::from_micros(0));
+        let is_new = !self.places.contains_key(&*address);
+        if is_new {
+            let (address, name) = (Arc::from(&*address), name.map(|name| Box::from(&*name)));
+            self.put(Person { address, name, since, presence, imported, set });
+        }
+        is_new
     }
 
-    /// Everybody in order of their address, with their tags in order.
+    /// Everybody, those who are away too, as they are kept.
+    pub(super) fn kept(&self) -> impl Iterator<Item = KeptPerson<'_>> {
+        self.people.iter().map(|person| KeptPerson {
+            address: (&*person.address).into(),
+            name: person.name.as_deref().map(Cow::from),
+            since: person.since.to_string(),
+            presence: person.presence,
+            imported: person.imported,
+            tags: self.tags_of(person).iter().map(|tag| Cow::from(&**tag)).collect(),
+        })
+    }
+
+    fn put(&mut self, person: Person) {
+        self.here += usize::from(person.presence == Presence::Here);
+        self.imported += usize::from(person.imported);
+        // Four thousand million people would not fit into memory.
+        let place = u32::try_from(self.people.len()).unwrap_or(u32::MAX);
+        self.places.insert(Arc::clone(&person.address), place);
+        self.people.push(person);
+    }
+
+    /// How many are there.
+    pub(super) const fn len(&self) -> usize {
+        self.here
+    }
+
+    /// How many were brought by imports and have done nothing themselves since.
+    pub(super) const fn imported(&self) -> usize {
+        self.imported
+    }
+
+    /// The number of whoever has this address, there or away.
+    pub(super) fn find(&self, address: &str) -> Option<usize> {
+        self.places.get(&*lower_case(address)).map(|place| *place as usize)
+    }
+
+    pub(super) fn person(&self, number: usize) -> &Person {
+        &self.people[number]
+    }
+
+    /// Everybody in the order in which they came, those who are away too, with their numbers.
+    pub(super) fn people(&self) -> impl DoubleEndedIterator<Item = (usize, &Person)> + ExactSizeIterator {
+        self.people.iter().enumerate()
+    }
+
+    pub(super) fn tags_of(&self, person: &Person) -> &Tags {
+        self.sets.tags(person.set)
+    }
+
+    /// Adds one tag.
+    pub(super) fn tag(&mut self, number: usize, tag: &str) {
+        let added = self.tag_set(std::iter::once(tag));
+        let person = &mut self.people[number];
+        person.set = self.sets.union(person.set, added);
+    }
+
+    /// Takes one tag away.
+    pub(super) fn untag(&mut self, number: usize, tag: &str) {
+        let person = &mut self.people[number];
+        person.set = self.sets.without(person.set, tag);
+    }
+
+    /// Takes one tag away from everybody.
+    pub(super) fn drop_tag(&mut self, tag: &str) {
+        for person in &mut self.people {
+            person.set = self.sets.without(person.set, tag);
+        }
+    }
+
+    /// Sends somebody away, or lets them come back.
+    pub(super) fn set_presence(&mut self, number: usize, presence: Presence) {
+        let person = &mut self.people[number];
+        self.here -= usize::from(person.presence == Presence::Here);
+        self.here += usize::from(presence == Presence::Here);
+        person.presence = presence;
+    }
+
+    /// Notes that somebody follows the calendar or came to an event: no import has to answer for them.
+    pub(super) fn follows(&mut self, number: usize) {
+        let person = &mut self.people[number];
+        self.imported -= usize::from(person.imported);
+        person.imported = false;
+    }
+
+    /// Everybody who is there in order of their address, with their tags in order.
     pub(super) fn members(&self) -> Vec<(&str, &Tags)> {
-        let mut members: Vec<_> =
-            self.members.iter().map(|(address, set)| (&**address, self.sets.tags(*set))).collect();
+        let here = self.people.iter().filter(|person| person.presence == Presence::Here);
+        let mut members: Vec<_> = here.map(|person| (&*person.address, self.tags_of(person))).collect();
         members.sort_unstable_by_key(|(address, _)| *address);
         members
     }
@@ -56,8 +208,8 @@ impl Audience {
     /// How many people hold each tag.
     pub(super) fn tag_counts(&self) -> BTreeMap<&str, u64> {
         let mut held = vec![0_u64; self.sets.list.len()];
-        for set in self.members.values() {
-            held[set.0 as usize] += 1;
+        for person in self.people.iter().filter(|person| person.presence == Presence::Here) {
+            held[person.set.0 as usize] += 1;
         }
         let mut counts = BTreeMap::new();
         for (tags, held) in self.sets.list.iter().zip(held).filter(|(_, held)| *held > 0) {
@@ -69,8 +221,21 @@ impl Audience {
     }
 }
 
+/// Somebody as a file keeps them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeptPerson<'a> {
+    address: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
+    since: String,
+    #[serde(default)]
+    presence: Presence,
+    imported: bool,
+    tags: Vec<Cow<'a, str>>,
+}
+
 /// Borrows where nothing has to change, which is nearly always.
-fn lower_case(address: &str) -> Cow<'_, str> {
+pub(super) fn lower_case(address: &str) -> Cow<'_, str> {
     if address.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
         address.to_lowercase().into()
     } else {
@@ -118,6 +283,16 @@ impl TagSets {
         self.unions.insert((held, added), joined);
         joined
     }
+
+    /// The set of all but this tag.
+    fn without(&mut self, held: SetId, tag: &str) -> SetId {
+        let tags = self.tags(held);
+        if tags.iter().all(|held| &**held != tag) {
+            return held;
+        }
+        let rest = tags.iter().filter(|held| &***held != tag).cloned().collect();
+        self.intern(rest)
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +303,7 @@ mod tests {
 
     fn add(audience: &mut Audience, address: &str, tags: &[&str]) -> bool {
         let set = audience.tag_set(tags.iter().copied());
-        audience.add(address, set)
+        audience.add(address, None, set, Time::from_micros(0)) != Added::Repeat
     }
 
     fn held(audience: &Audience) -> Vec<(&str, Vec<&str>)> {

@@ -2,19 +2,38 @@
 //!
 //! Asked twice for the same it creates two, as Luma does. Knows nothing of keys, quotas or faults.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use super::beta::{expected, invalid};
+use super::v1::write_moment;
+use crate::clock::Time;
 
 /// An event as it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldEvent {
     /// The id it was given.
     pub api_id: String,
+    /// When, in the words of today's dialect.
+    pub created_at: String,
     /// What was asked, field by field.
     pub fields: Map<String, Value>,
+}
+
+impl HeldEvent {
+    /// The end of its address: the one that was asked for, or one of its own.
+    #[must_use]
+    pub fn slug(&self) -> &str {
+        let own = self.api_id.strip_prefix("evt-").unwrap_or(&self.api_id);
+        self.fields.get("slug").and_then(Value::as_str).unwrap_or(own)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://luma.com/{}", self.slug())
+    }
 }
 
 #[derive(Default)]
@@ -53,8 +72,20 @@ impl Events {
         Self { held: Vec::new(), before: place.saturating_mul(IDS_OF_A_KEY) }
     }
 
-    /// Creates an event, or says all that is wrong with what was asked.
-    pub(super) fn create(&mut self, body: &[u8]) -> Result<Answer, Answer> {
+    /// Takes events back that were kept.
+    pub(super) fn restore(&mut self, kept: Vec<HeldEvent>) {
+        self.held = kept;
+    }
+
+    /// Creates an event that is known to be sound, and gives it an id.
+    pub(super) fn push(&mut self, fields: Map<String, Value>, now: Time) -> String {
+        let api_id = format!("evt-sandbox{:05}", self.before + self.held.len() as u64 + 1);
+        self.held.push(HeldEvent { api_id: api_id.clone(), created_at: write_moment(now), fields });
+        api_id
+    }
+
+    /// Creates an event of the beta, or says all that is wrong with what was asked.
+    pub(super) fn create(&mut self, body: &[u8], now: Time) -> Result<Answer, Answer> {
         let fields = match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => fields,
             Ok(other) => return Err(invalid(&[expected("object", Some(&other))])),
@@ -64,10 +95,8 @@ impl Events {
         if !complaints.is_empty() {
             return Err(invalid(&complaints));
         }
-        let api_id = format!("evt-sandbox{:05}", self.before + self.held.len() as u64 + 1);
-        let answer = Answer::json(format!(r#"{{"api_id":"{api_id}"}}"#));
-        self.held.push(HeldEvent { api_id, fields });
-        Ok(answer)
+        let api_id = self.push(fields, now);
+        Ok(Answer::json(format!(r#"{{"api_id":"{api_id}"}}"#)))
     }
 }
 
@@ -124,11 +153,13 @@ fn is_allowed(cover: &str) -> bool {
 mod tests {
     use super::*;
 
+    const NOW: Time = Time::from_micros(0);
+
     #[test]
     fn the_same_twice_is_two_events() {
         let mut events = Events::default();
         for _ in 0..2 {
-            assert!(events.create(br#"{"name":"Demo","extra":1}"#).is_ok());
+            assert!(events.create(br#"{"name":"Demo","extra":1}"#, NOW).is_ok());
         }
         let ids: Vec<&str> = events.all().iter().map(|event| event.api_id.as_str()).collect();
         assert_eq!(ids, ["evt-sandbox00001", "evt-sandbox00002"]);
@@ -157,8 +188,10 @@ mod tests {
         ] {
             let fields: Map<String, Value> = serde_json::from_str(body).expect("an object");
             assert_eq!(complaints(&fields), lines, "{body}");
-            assert!(Events::default().create(body.as_bytes()).is_err());
+            assert!(Events::default().create(body.as_bytes(), NOW).is_err());
         }
-        assert!(Events::default().create(b"[]").is_err() && Events::default().create(b"{").is_err());
+        assert!(
+            Events::default().create(b"[]", NOW).is_err() && Events::default().create(b"{", NOW).is_err()
+        );
     }
 }

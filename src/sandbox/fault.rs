@@ -2,18 +2,25 @@
 //!
 //! Knows nothing of connections or of what an import changes; it only says what to do.
 
+#[cfg(test)]
+mod tests;
+
 use std::str::FromStr;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const KNOWN: &str = "a status of 400 to 599, `plan`, `html`, `html-ok`, `reset`, `reset-after`, `empty`, `truncated`, \
-                     `slow[=2s]`, `max-rows=N`, `reject=ADDRESS` and `reject-named=ADDRESS`, each alone or with \
-                     `@N` (the Nth import, and the Nth event), `@N+` (from the Nth on) or `@P%` (that share of them)";
+                     `slow[=2s]`, `max-rows=N`, `lose[=P%]`, `reject=ADDRESS` and `reject-named=ADDRESS`, each alone or \
+                     with `@N` (the Nth import, the Nth event, the Nth of the other writes), `@N+` (from the Nth \
+                     on) or `@P%` (that share of them), and with `imports:`, `events:`, `tags:` or `reads:` in front \
+                     for these alone";
 
-/// What goes wrong with imports and with events, written `KIND[=ARGUMENT][@WHEN]` and separated by commas.
+/// What goes wrong with writes, written `[WHAT:]KIND[=ARGUMENT][@WHEN]` and separated by commas.
 ///
-/// Imports are counted from 1, those that the quota refused left out; events for themselves in the same way. Of the faults that
+/// Imports are counted from 1, those that the quota refused left out; events, other writes, and what only
+/// looks, for themselves in the same way. What only looks meets the faults that name it. Of the faults that
 /// answer in an import's place the first one counts, and so for those that spoil an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults(Vec<Fault>);
@@ -28,8 +35,24 @@ pub struct FaultError {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Fault {
+    only: Option<Asked>,
     kind: Kind,
     when: When,
+}
+
+/// What a request is about, as far as faults are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Import,
+    Event,
+    /// Every other write: tags, mostly.
+    Tag,
+    Read,
+}
+
+impl Asked {
+    const WORDS: [(&str, Self); 4] =
+        [("imports:", Self::Import), ("events:", Self::Event), ("tags:", Self::Tag), ("reads:", Self::Read)];
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +62,7 @@ enum Kind {
     Reject(Guilty),
     Slow(Duration),
     Spoil(Spoil),
+    Lose(f64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,19 +105,48 @@ pub(super) struct Trouble<'a> {
     pub(super) guilty: Vec<&'a Guilty>,
     pub(super) delay: Option<Duration>,
     pub(super) spoil: Option<Spoil>,
+    /// The share of its addresses that are answered well and not stored, in percent.
+    pub(super) lose: Option<f64>,
+}
+
+impl Trouble<'_> {
+    /// Whether an import that holds this address is refused by name.
+    pub(super) fn names(&self, address: &str) -> bool {
+        self.is_guilty(address, true)
+    }
+
+    /// Whether an import that holds this address is refused without a reason.
+    pub(super) fn refuses(&self, address: &str) -> bool {
+        self.is_guilty(address, false)
+    }
+
+    fn is_guilty(&self, address: &str, named: bool) -> bool {
+        let is_meant = |one: &&Guilty| one.named == named && *one.address == address.to_lowercase();
+        self.guilty.iter().any(is_meant)
+    }
+
+    /// Whether this address vanishes: always the same ones for one seed, in whatever order they come.
+    pub(super) fn loses(&self, address: &str, seed: u64) -> bool {
+        let chance = |address: &str| {
+            fastrand::Rng::with_seed(xxh3_64_with_seed(address.to_lowercase().as_bytes(), seed)).f64()
+        };
+        self.lose.is_some_and(|percent| chance(address) * 100.0 < percent)
+    }
 }
 
 impl Faults {
-    /// What the `nth` import meets.
-    pub(super) fn meet(&self, nth: u64, rng: &mut fastrand::Rng) -> Trouble<'_> {
+    /// What the `nth` request of its kind meets.
+    pub(super) fn meet(&self, asked: Asked, nth: u64, rng: &mut fastrand::Rng) -> Trouble<'_> {
         let mut met = Trouble::default();
-        for fault in self.0.iter().filter(|fault| fault.when.strikes(nth, rng)) {
+        let is_meant = |fault: &&Fault| fault.only.map_or(asked != Asked::Read, |only| only == asked);
+        for fault in self.0.iter().filter(is_meant).filter(|fault| fault.when.strikes(nth, rng)) {
             match &fault.kind {
                 Kind::Instead(instead) => met.instead = met.instead.or(Some(*instead)),
                 Kind::MaxRows(rows) => met.max_rows = met.max_rows.or(Some(*rows)),
                 Kind::Reject(guilty) => met.guilty.push(guilty),
                 Kind::Slow(delay) => met.delay = met.delay.or(Some(*delay)),
                 Kind::Spoil(spoil) => met.spoil = met.spoil.or(Some(*spoil)),
+                Kind::Lose(percent) => met.lose = met.lose.or(Some(*percent)),
             }
         }
         met
@@ -112,9 +165,8 @@ impl When {
 
     fn parse(text: &str) -> Result<Self, &'static str> {
         let count = |digits: &str| digits.parse().ok().filter(|nth| *nth > 0);
-        if let Some(percent) = text.strip_suffix('%') {
-            let share = percent.parse().ok().filter(|share| (0.0..=100.0).contains(share));
-            return share.map(Self::Share).ok_or("the share is not 0 to 100 percent");
+        if text.ends_with('%') {
+            return parse_share(text).map(Self::Share).ok_or("the share is not 0 to 100 percent");
         }
         let when = match text.strip_suffix('+') {
             Some(first) => count(first).map(Self::From),
@@ -138,6 +190,7 @@ impl Kind {
             "empty" => Self::Spoil(Spoil::Empty),
             "truncated" => Self::Spoil(Spoil::Truncated),
             "slow" => Self::Slow(Duration::from_secs(2)),
+            "lose" => Self::Lose(100.0),
             "max-rows" | "reject" | "reject-named" => return Err("it needs an argument, after `=`"),
             _ => Self::Instead(Instead::Status(parse_status(name)?)),
         })
@@ -146,6 +199,7 @@ impl Kind {
     fn parse_with(name: &str, argument: &str) -> Result<Self, &'static str> {
         match name {
             "slow" => parse_duration(argument).map(Self::Slow).ok_or("the delay is not like `2s` or `300ms`"),
+            "lose" => parse_share(argument).map(Self::Lose).ok_or("the share is not `0%` to `100%`"),
             "max-rows" => {
                 argument.parse().map(Self::MaxRows).map_err(|_| "the number of rows is not a number")
             }
@@ -170,19 +224,25 @@ fn parse_status(text: &str) -> Result<StatusCode, &'static str> {
     bad.then_some(status).ok_or("the status is not one of 400 to 599")
 }
 
+fn parse_share(text: &str) -> Option<f64> {
+    text.strip_suffix('%')?.parse().ok().filter(|share| (0.0..=100.0).contains(share))
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     text.parse::<jiff::SignedDuration>().ok().and_then(|delay| delay.try_into().ok())
 }
 
 impl Fault {
     fn parse(part: &str) -> Result<Self, &'static str> {
+        let scoped = Asked::WORDS.iter().find_map(|(word, asked)| Some((part.strip_prefix(word)?, *asked)));
+        let (part, only) = scoped.map_or((part, None), |(part, asked)| (part, Some(asked)));
         let (what, when) = split_when(part);
         let when = when.map_or(Ok(When::Always), When::parse)?;
         let (name, argument) = match what.split_once('=') {
             Some((name, argument)) => (name, Some(argument)),
             None => (what, None),
         };
-        Ok(Self { kind: Kind::parse(name, argument)?, when })
+        Ok(Self { only, kind: Kind::parse(name, argument)?, when })
     }
 }
 
@@ -205,124 +265,5 @@ impl FromStr for Faults {
             .map(|part| Fault::parse(part).map_err(|reason| FaultError { part: part.into(), reason }))
             .collect::<Result<_, _>>()
             .map(Self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn faults(text: &str) -> Faults {
-        text.parse().expect("faults")
-    }
-
-    fn meet(text: &str, nth: u64) -> Option<Instead> {
-        faults(text).meet(nth, &mut fastrand::Rng::with_seed(1)).instead
-    }
-
-    #[test]
-    fn every_kind_is_read() {
-        for (text, kind) in [
-            ("503", Kind::Instead(Instead::Status(StatusCode::SERVICE_UNAVAILABLE))),
-            ("plan", Kind::Instead(Instead::Plan)),
-            ("html", Kind::Instead(Instead::Html(StatusCode::BAD_GATEWAY))),
-            ("html-ok", Kind::Instead(Instead::Html(StatusCode::OK))),
-            ("reset", Kind::Instead(Instead::Reset)),
-            ("reset-after", Kind::Spoil(Spoil::Cut)),
-            ("empty", Kind::Spoil(Spoil::Empty)),
-            ("truncated", Kind::Spoil(Spoil::Truncated)),
-            ("slow", Kind::Slow(Duration::from_secs(2))),
-            ("slow=300ms", Kind::Slow(Duration::from_millis(300))),
-            ("max-rows=100", Kind::MaxRows(100)),
-            (
-                "reject=Bo@Example.org",
-                Kind::Reject(Guilty { address: "bo@example.org".into(), named: false }),
-            ),
-            ("reject-named=bo@a.org", Kind::Reject(Guilty { address: "bo@a.org".into(), named: true })),
-        ] {
-            assert_eq!(faults(text), Faults(vec![Fault { kind, when: When::Always }]), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_fault_strikes_at_its_number_or_from_it_on() {
-        let struck = |text: &str| (1..=4).filter(|nth| meet(text, *nth).is_some()).collect::<Vec<_>>();
-        assert_eq!(struck("500@2"), [2]);
-        assert_eq!(struck("500@3+"), [3, 4]);
-        assert_eq!(struck("500"), [1, 2, 3, 4]);
-        assert_eq!(struck(""), Vec::<u64>::new());
-    }
-
-    #[test]
-    fn an_address_keeps_its_own_at_sign() {
-        let guilty = faults("reject=bo@a.org@2");
-        let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(guilty.meet(1, &mut rng), Trouble::default());
-        assert_eq!(&*guilty.meet(2, &mut rng).guilty[0].address, "bo@a.org");
-    }
-
-    #[test]
-    fn several_faults_meet_in_one_import() {
-        let all = faults("slow=1s, 500@2, 503@2+, max-rows=3, truncated, reject=a@b.org, reject=c@d.org");
-        let met = all.meet(2, &mut fastrand::Rng::with_seed(1));
-        assert_eq!(met.instead, Some(Instead::Status(StatusCode::INTERNAL_SERVER_ERROR)));
-        assert_eq!(met.guilty.len(), 2);
-        assert_eq!((met.max_rows, met.delay), (Some(3), Some(Duration::from_secs(1))));
-        assert_eq!(met.spoil, Some(Spoil::Truncated));
-    }
-
-    #[test]
-    fn a_share_is_near_its_size_and_the_same_for_one_seed() {
-        let quarter = faults("500@25%");
-        let struck = |seed| {
-            let mut rng = fastrand::Rng::with_seed(seed);
-            (1..=10_000).filter(|nth| quarter.meet(*nth, &mut rng).instead.is_some()).collect::<Vec<_>>()
-        };
-        assert!((2_300..2_700).contains(&struck(7).len()), "{}", struck(7).len());
-        assert_eq!(struck(7), struck(7));
-        assert_ne!(struck(7), struck(8));
-        assert_eq!(meet("500@0%", 1), None);
-        assert!(meet("500@100%", 1).is_some());
-    }
-
-    #[test]
-    fn an_error_names_the_part_and_what_is_known() {
-        for bad in [
-            "boom",
-            "200",
-            "600",
-            "500@0",
-            "500@x",
-            "500@101%",
-            "500@nan%",
-            "slow=soon",
-            "slow=-1s",
-            "max-rows",
-            "max-rows=-1",
-            "reject",
-            "reject=bo",
-            "reject=bo@a.org@soon",
-            "html=1",
-        ] {
-            let error = format!("503@1, {bad}").parse::<Faults>().expect_err(bad).to_string();
-            assert!(error.starts_with(&format!("`{bad}` is not a fault: ")), "{error}");
-            assert!(error.contains("`reset-after`") && error.contains("`@N+`"), "{error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_the_parser_fall_over(text in "[a-z0-9@=%+,. -]{0,40}") {
-            let _ = text.parse::<Faults>();
-        }
-
-        #[test]
-        fn a_number_strikes_exactly_once(nth in 1..1_000_u64) {
-            let fault = faults(&format!("reset@{nth}"));
-            let mut rng = fastrand::Rng::with_seed(nth);
-            let struck = (1..=1_000).filter(|at| fault.meet(*at, &mut rng).instead.is_some()).collect::<Vec<_>>();
-            prop_assert_eq!(struck, vec![nth]);
-        }
     }
 }

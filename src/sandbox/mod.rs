@@ -1,24 +1,29 @@
 //! A Luma on this machine, for tests, rehearsals and the first five minutes.
 //!
-//! Keeps Luma's contract (routes, keys, quota, what an import changes) and can be told to
-//! break it in every way a network or a service does. It listens on loopback only, keeps
-//! everything in memory, and knows nothing of the rest of the house but the clock.
+//! Keeps Luma's contract (routes, keys, quota, what an import changes) in both of its dialects at once and can
+//! be told to break it in every way a network or a service does. It listens on loopback only, keeps
+//! everything in memory, in a file too if asked, and knows nothing of the rest of the house but the clock.
 
 mod answer;
 mod audience;
 mod beta;
 mod events;
 mod fault;
+mod keep;
 mod quota;
+mod record;
+mod route;
 mod server;
 mod service;
 mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod v1;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +33,12 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 
+pub use answer::ResetUnit;
 pub use events::HeldEvent;
 pub use fault::{FaultError, Faults};
+use keep::Keeper;
+pub use keep::StateError;
+pub use record::Request;
 pub use snapshot::Snapshot;
 use state::State;
 
@@ -46,7 +55,7 @@ pub struct Options {
     pub further: Vec<FurtherKey>,
     /// What goes wrong, and when.
     pub faults: Faults,
-    /// The tags that exist; where this is empty, every tag does.
+    /// The tags that exist, `ID` or `ID=NAME`; where this is empty, the beta takes every tag.
     pub known_tags: Vec<String>,
     /// What becomes of an address that is none.
     pub malformed: Malformed,
@@ -54,6 +63,14 @@ pub struct Options {
     pub max_body: usize,
     /// What the faults that happen by chance follow.
     pub seed: u64,
+    /// A key for the calendars of all keys, in the dialect `v1`, with a quota of its own.
+    pub organization: Option<FurtherKey>,
+    /// What is guessed about `v1`.
+    pub settings: v1::Settings,
+    /// The file that what is held survives in.
+    pub state: Option<PathBuf>,
+    /// Whether every request is kept, for `Sandbox::requests`.
+    pub record: bool,
 }
 
 impl Default for Options {
@@ -68,6 +85,10 @@ impl Default for Options {
             malformed: Malformed::Drop,
             max_body: 8 << 20,
             seed: 0,
+            organization: None,
+            settings: v1::Settings::default(),
+            state: None,
+            record: false,
         }
     }
 }
@@ -99,7 +120,7 @@ impl Default for Limit {
     }
 }
 
-/// What an import does with an address that is none: nobody knows which of the two Luma does.
+/// What an import does with an address that is none: nobody knows which of them Luma does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Malformed {
     /// Takes the others and says nothing.
@@ -107,6 +128,8 @@ pub enum Malformed {
     Drop,
     /// Refuses the whole import and names the address.
     Reject,
+    /// Takes it like any other.
+    Accept,
 }
 
 /// Why a sandbox could not start.
@@ -125,6 +148,14 @@ pub enum SandboxError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The state file is of no use.
+    #[error("cannot keep the state of the sandbox in `{}`", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StateError,
+    },
 }
 
 /// A running sandbox. Dropping it ends it too, without waiting.
@@ -133,6 +164,19 @@ pub struct Sandbox {
     service: Arc<service::Service>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
+    keeping: Option<Keeping>,
+}
+
+/// A state file, and the task that writes it.
+struct Keeping {
+    keeper: Arc<Keeper>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Sandbox {
@@ -145,10 +189,21 @@ impl Sandbox {
         let failed = |source| SandboxError::Listen { address: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let keeper = options.state.clone().map(|path| Arc::new(Keeper::new(path)));
         let service = Arc::new(service::Service::new(options, clock));
+        let keeping = match keeper {
+            Some(keeper) => Some(Keeping::start(keeper, &service)?),
+            None => None,
+        };
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, Arc::clone(&service), stopped));
-        Ok(Self { address, service, stop, server })
+        Ok(Self { address, service, stop, server, keeping })
+    }
+
+    /// Every request so far, where they are recorded; none has its key.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.service.requests()
     }
 
     /// The base of every route, without a slash at the end.
@@ -193,10 +248,27 @@ impl Sandbox {
         self.service.of(key, State::events)
     }
 
-    /// Stops listening, cuts what is open, and returns when the port is free.
-    pub async fn stop(self) {
+    /// Stops listening, cuts what is open, and returns when the port is free and the state is in its file.
+    pub async fn stop(self) -> Result<(), SandboxError> {
         // Both fail only where the server is already gone, which is what is wanted.
         let _ = self.stop.send(());
         let _ = self.server.await;
+        self.keeping.as_ref().map_or(Ok(()), |keeping| keeping.save(&self.service))
+    }
+}
+
+impl Keeping {
+    /// Takes back what the file holds and writes it, so that a file of no use shows at the start.
+    fn start(keeper: Arc<Keeper>, service: &Arc<service::Service>) -> Result<Self, SandboxError> {
+        let failed = |source| SandboxError::State { path: keeper.path().to_owned(), source };
+        keeper.load(service).map_err(failed)?;
+        keeper.save(service).map_err(failed)?;
+        let task = tokio::spawn(keep::keep_saving(Arc::clone(&keeper), Arc::clone(service)));
+        Ok(Self { keeper, task })
+    }
+
+    fn save(&self, service: &service::Service) -> Result<(), SandboxError> {
+        let failed = |source| SandboxError::State { path: self.keeper.path().to_owned(), source };
+        self.keeper.save(service).map_err(failed)
     }
 }

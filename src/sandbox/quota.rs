@@ -14,6 +14,8 @@ pub(super) struct Quota {
     blocked_until: Option<Time>,
     seen: VecDeque<Time>,
     peak: usize,
+    /// Whether a request during a block begins it anew.
+    pub(super) grows: bool,
 }
 
 /// What the `X-RateLimit-*` headers say.
@@ -21,16 +23,23 @@ pub(super) struct Quota {
 pub(super) struct Standing {
     pub(super) limit: u32,
     pub(super) remaining: u32,
-    /// When the oldest request leaves the window, or when the block ends; in whole seconds since 1970.
-    pub(super) reset: i64,
+    /// When the oldest request leaves the window, or when the block ends.
+    pub(super) reset: Time,
 }
 
 impl Quota {
     pub(super) const fn new(limit: Option<Limit>) -> Self {
-        Self { limit, admitted: VecDeque::new(), blocked_until: None, seen: VecDeque::new(), peak: 0 }
+        Self {
+            limit,
+            admitted: VecDeque::new(),
+            blocked_until: None,
+            seen: VecDeque::new(),
+            peak: 0,
+            grows: false,
+        }
     }
 
-    /// Whether a request that arrives now is let through. Refused ones do not extend a block.
+    /// Whether a request that arrives now is let through. Refused ones extend a block only where that is wished.
     pub(super) fn admit(&mut self, now: Time) -> bool {
         let terms = self.terms();
         self.seen.push_back(now);
@@ -38,6 +47,9 @@ impl Quota {
         forget(&mut self.admitted, now, terms.window);
         self.peak = self.peak.max(self.seen.len());
         if self.blocked_until.is_some_and(|until| now < until) {
+            if self.grows {
+                self.block(now);
+            }
             return false;
         }
         self.blocked_until = None;
@@ -70,7 +82,6 @@ impl Quota {
                 self.admitted.front().map_or(now, |oldest| oldest.plus(window)),
             ),
         };
-        let reset = reset.as_micros().saturating_add(999_999).div_euclid(1_000_000);
         Some(Standing { limit: requests, remaining, reset })
     }
 
@@ -128,14 +139,24 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_grows_ends_a_block_after_the_last_request() {
+        let mut quota = Quota::new(Some(limit(1, 10, 60)));
+        quota.grows = true;
+        assert!(quota.admit(at(0.0)) && !quota.admit(at(0.5)) && !quota.admit(at(40.0)));
+        assert_eq!(quota.retry_after(at(40.0)), 60);
+        assert!(!quota.admit(at(99.0)));
+        assert!(quota.admit(at(159.0)));
+    }
+
+    #[test]
     fn the_headers_count_down_to_the_moment_that_frees_a_request() {
         let mut quota = Quota::new(Some(limit(2, 60, 90)));
-        assert_eq!(quota.standing(at(0.0)), Some(Standing { limit: 2, remaining: 2, reset: 1_000 }));
+        assert_eq!(quota.standing(at(0.0)), Some(Standing { limit: 2, remaining: 2, reset: at(0.0) }));
         quota.admit(at(0.2));
         quota.admit(at(20.0));
-        assert_eq!(quota.standing(at(20.0)), Some(Standing { limit: 2, remaining: 0, reset: 1_061 }));
+        assert_eq!(quota.standing(at(20.0)), Some(Standing { limit: 2, remaining: 0, reset: at(60.2) }));
         quota.admit(at(21.0));
-        assert_eq!(quota.standing(at(21.0)), Some(Standing { limit: 2, remaining: 0, reset: 1_111 }));
+        assert_eq!(quota.standing(at(21.0)), Some(Standing { limit: 2, remaining: 0, reset: at(111.0) }));
     }
 
     #[test]

@@ -28,6 +28,12 @@ pub struct Snapshot {
     pub repeats: u64,
     /// Addresses among them that are none and were dropped.
     pub dropped: u64,
+    /// Addresses among them that a fault lost without a word.
+    pub lost: u64,
+    /// Addresses among them of people who were removed or blocked.
+    pub away: u64,
+    /// Addresses among them that did not fit under the import limit, and of which the answer said nothing.
+    pub over_limit: u64,
     /// People held.
     pub member_count: usize,
     /// Events held.
@@ -53,6 +59,9 @@ impl Snapshot {
             rows_received: self.rows_received + other.rows_received,
             repeats: self.repeats + other.repeats,
             dropped: self.dropped + other.dropped,
+            lost: self.lost + other.lost,
+            away: self.away + other.away,
+            over_limit: self.over_limit + other.over_limit,
             member_count: self.member_count + other.member_count,
             event_count: self.event_count + other.event_count,
         }

@@ -168,7 +168,7 @@ async fn an_import_without_a_key_is_told_to_bring_one() {
 #[tokio::test]
 async fn unknown_routes_come_before_keys() {
     let bench = Bench::new(Options::default()).await;
-    for path in ["/", "/v1/users/get-self", "/user/audience/import"] {
+    for path in ["/", "/v2/users/get-self", "/user/audience/import"] {
         assert_eq!(told(bench.get(path).send().await.expect("sent")).await, (404, envelope("Not found.")));
     }
 }
@@ -213,7 +213,7 @@ async fn the_state_page_shows_what_is_held_and_counts_nothing() {
         "event_count": 0, "imports": 1,
         "rows_received": 3,
         "repeats": 0,
-        "dropped": 1,
+        "dropped": 1, "lost": 0, "away": 0, "over_limit": 0,
         "member_count": 2,
     });
     assert_eq!(bench.state("").await, counts);
@@ -343,7 +343,7 @@ async fn a_port_that_is_taken_is_named_and_free_again_after_the_stop() {
     let taken = Sandbox::start(options(), Clock::system()).await.err().expect("an error");
     assert_eq!(taken.to_string(), format!("cannot listen on `{}`", first.address));
     let (again, open) = (options(), TcpStream::connect(first.address).await.expect("a connection"));
-    first.stop().await;
+    first.stop().await.expect("an end");
     drop(open);
-    Sandbox::start(again, Clock::system()).await.expect("the port is free").stop().await;
+    Sandbox::start(again, Clock::system()).await.expect("the port is free").stop().await.expect("an end");
 }

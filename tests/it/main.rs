@@ -26,6 +26,7 @@ mod processes;
 mod queue;
 mod quota;
 mod refusals;
+mod sandbox_v1;
 mod schedule_accounts;
 mod schedule_service;
 mod schedules;
