@@ -84,6 +84,8 @@ pub(super) struct Reply {
     pub(super) retry_after: Option<u128>,
     pub(super) delay: Option<Duration>,
     pub(super) spoil: Option<Spoil>,
+    /// How many changes must be in the state file before it leaves.
+    pub(super) change: u64,
 }
 
 impl From<Answer> for Reply {
@@ -95,6 +97,7 @@ impl From<Answer> for Reply {
             retry_after: None,
             delay: None,
             spoil: None,
+            change: 0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The people a sandbox holds and their tags.
 //!
 //! Built for a million members: a tag set is kept once and members point to it. Nobody is ever taken
-//! out, so that who came when keeps its number. Knows nothing of requests or of which tags exist.
+//! out, so that who came when keeps its number. Knows nothing of requests, of names or of which tags exist.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::users::Users;
 use crate::clock::Time;
 
 type Tags = [Box<str>];
@@ -21,8 +22,6 @@ pub(super) struct SetId(u32);
 pub(super) struct Person {
     /// In lower case: what people are known by.
     pub(super) address: Arc<str>,
-    /// Never changes once there is one.
-    pub(super) name: Option<Box<str>>,
     pub(super) since: Time,
     pub(super) presence: Presence,
     /// An import brought them, and they have done nothing themselves.
@@ -45,7 +44,7 @@ pub(super) enum Presence {
 pub(super) enum Added {
     New,
     Changed,
-    /// There already, with that name and all those tags.
+    /// There already, with all those tags.
     Repeat,
     /// Removed or blocked, and so not added.
     Away,
@@ -63,27 +62,19 @@ pub(super) struct Audience {
 
 impl Audience {
     /// The set of these tags, in whatever order they come.
-    pub(super) fn tag_set<'a>(&mut self, tags: impl Iterator<Item = &'a str>) -> SetId {
-        let mut tags: Vec<Box<str>> = tags.map(Box::from).collect();
+    pub(super) fn tag_set(&mut self, tags: impl Iterator<Item = impl AsRef<str>>) -> SetId {
+        let mut tags: Vec<Box<str>> = tags.map(|tag| tag.as_ref().into()).collect();
         tags.sort_unstable();
         tags.dedup();
         self.sets.intern(tags)
     }
 
-    /// Adds this person, or a first name and these tags to them.
-    pub(super) fn add(&mut self, address: &str, name: Option<&str>, tags: SetId, now: Time) -> Added {
+    /// Adds this person, or these tags to them.
+    pub(super) fn add(&mut self, address: &str, tags: SetId, now: Time) -> Added {
         let address = lower_case(address);
-        let name = name.map(str::trim).filter(|name| !name.is_empty());
         let Some(place) = self.places.get(&*address) else {
-            let (address, name) = (address.into(), name.map(Box::from));
-            self.put(Person {
-                address,
-                name,
-                since: now,
-                presence: Presence::Here,
-                imported: true,
-                set: tags,
-            });
+            let address = address.into();
+            self.put(Person { address, since: now, presence: Presence::Here, imported: true, set: tags });
             return Added::New;
         };
         let held = &mut self.people[*place as usize];
@@ -91,33 +82,36 @@ impl Audience {
             return Added::Away;
         }
         let joined = self.sets.union(held.set, tags);
-        let is_named = held.name.is_none() && name.is_some();
-        if joined == held.set && !is_named {
+        if joined == held.set {
             return Added::Repeat;
         }
         held.set = joined;
-        held.name = held.name.take().or_else(|| name.map(Box::from));
         Added::Changed
     }
 
     /// Takes somebody back who was kept; false where the address is taken.
-    pub(super) fn restore(&mut self, kept: KeptPerson) -> bool {
-        let set = self.tag_set(kept.tags.iter().map(|tag| &**tag));
-        let KeptPerson { address, name, since, presence, imported, .. } = kept;
-        let since = Time::parse(&since).unwrap_or(Time::from_micros(0));
-        let is_new = !self.places.contains_key(&*address);
+    pub(super) fn restore(&mut self, kept: &KeptPerson, users: &mut Users) -> bool {
+        let set = self.tag_set(kept.tags.iter());
+        let KeptPerson { address, spelt, name, since, presence, imported, .. } = kept;
+        let since = Time::parse(since).unwrap_or(Time::from_micros(0));
+        let is_new = !self.places.contains_key(&**address);
         if is_new {
-            let (address, name) = (Arc::from(&*address), name.map(|name| Box::from(&*name)));
-            self.put(Person { address, name, since, presence, imported, set });
+            users.name_first(address, name.as_deref());
+            users.spell_first(address, spelt.as_deref().unwrap_or(address));
+            let (address, presence, imported) = (Arc::from(&**address), *presence, *imported);
+            self.put(Person { address, since, presence, imported, set });
         }
         is_new
     }
 
     /// Everybody, those who are away too, as they are kept.
-    pub(super) fn kept(&self) -> impl Iterator<Item = KeptPerson<'_>> {
+    pub(super) fn kept<'a>(&'a self, users: &'a Users) -> impl Iterator<Item = KeptPerson<'a>> {
         self.people.iter().map(|person| KeptPerson {
             address: (&*person.address).into(),
-            name: person.name.as_deref().map(Cow::from),
+            spelt: Some(users.spelling(&person.address))
+                .filter(|spelt| **spelt != *person.address)
+                .map(Cow::from),
+            name: users.name(&person.address).map(Cow::from),
             since: person.since.to_string(),
             presence: person.presence,
             imported: person.imported,
@@ -162,17 +156,21 @@ impl Audience {
         self.sets.tags(person.set)
     }
 
-    /// Adds one tag.
-    pub(super) fn tag(&mut self, number: usize, tag: &str) {
+    /// Adds one tag; false where it was there already.
+    pub(super) fn tag(&mut self, number: usize, tag: &str) -> bool {
         let added = self.tag_set(std::iter::once(tag));
         let person = &mut self.people[number];
-        person.set = self.sets.union(person.set, added);
+        let before = person.set;
+        person.set = self.sets.union(before, added);
+        person.set != before
     }
 
-    /// Takes one tag away.
-    pub(super) fn untag(&mut self, number: usize, tag: &str) {
+    /// Takes one tag away; false where it was not there.
+    pub(super) fn untag(&mut self, number: usize, tag: &str) -> bool {
         let person = &mut self.people[number];
-        person.set = self.sets.without(person.set, tag);
+        let before = person.set;
+        person.set = self.sets.without(before, tag);
+        person.set != before
     }
 
     /// Takes one tag away from everybody.
@@ -225,6 +223,8 @@ impl Audience {
 #[derive(Serialize, Deserialize)]
 pub(super) struct KeptPerson<'a> {
     address: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spelt: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'a, str>>,
     since: String,
@@ -303,7 +303,7 @@ mod tests {
 
     fn add(audience: &mut Audience, address: &str, tags: &[&str]) -> bool {
         let set = audience.tag_set(tags.iter().copied());
-        audience.add(address, None, set, Time::from_micros(0)) != Added::Repeat
+        audience.add(address, set, Time::from_micros(0)) != Added::Repeat
     }
 
     fn held(audience: &Audience) -> Vec<(&str, Vec<&str>)> {

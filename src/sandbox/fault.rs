@@ -228,7 +228,7 @@ fn parse_share(text: &str) -> Option<f64> {
     text.strip_suffix('%')?.parse().ok().filter(|share| (0.0..=100.0).contains(share))
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     text.parse::<jiff::SignedDuration>().ok().and_then(|delay| delay.try_into().ok())
 }
 

@@ -1,29 +1,32 @@
 //! What a sandbox holds, in a file: so that a rehearsal goes on after a restart.
 //!
 //! Calendars are known by their ids; keys, quotas and counters are not kept. The file is written anew
-//! beside itself and put in place as a whole, within a second of a change and at the end.
+//! beside itself and put in place as a whole, before a change is answered: a kill loses nothing that was.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Serialize, Serializer};
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::audience::{Audience, KeptPerson};
 use super::events::HeldEvent;
 use super::service::Service;
-use super::state::State;
-use super::v1::{Tag, calendar_id};
+use super::state::{Held, State};
+use super::users::Users;
+use super::v1::{Guests, Tag, calendar_id};
+use crate::clock::Clock;
 
 /// The one form of the file there has been.
 const VERSION: u32 = 1;
-/// How long changes are gathered before they are written.
-const GATHER: Duration = Duration::from_secs(1);
+/// How long to wait before a file that could not be written is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a state file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +34,11 @@ pub enum StateError {
     /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] std::io::Error),
+    /// Another process writes it.
+    #[error("another sandbox keeps its state there")]
+    InUse,
     /// It is no JSON of the right form.
-    #[error("it is not what a sandbox writes")]
+    #[error("it is not what a sandbox writes\nhint: put it aside to begin with nothing")]
     Form(#[from] serde_json::Error),
     /// Another lumasync wrote it.
     #[error("it has version {0}, and this lumasync knows version {VERSION}")]
@@ -57,22 +63,27 @@ struct Written<'a> {
 struct WrittenCalendar<'a> {
     tags: &'a [Tag],
     events: &'a [HeldEvent],
-    #[serde(serialize_with = "one_by_one")]
-    contacts: &'a Audience,
+    guests: &'a Guests,
+    contacts: Contacts<'a>,
 }
 
-fn one_by_one<S: Serializer>(audience: &Audience, serializer: S) -> Result<S::Ok, S::Error> {
-    let people = audience.kept();
-    let mut list = serializer.serialize_seq(None)?;
-    for person in people {
-        list.serialize_element(&person)?;
+/// People written one by one, without a list of a million first.
+struct Contacts<'a>(&'a Audience, &'a Users);
+
+impl Serialize for Contacts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.kept(self.1))
     }
-    list.end()
+}
+
+/// Read first: what follows may have another form.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
 }
 
 #[derive(Deserialize)]
 struct Read<'a> {
-    version: u32,
     #[serde(borrow)]
     calendars: BTreeMap<Cow<'a, str>, ReadCalendar<'a>>,
 }
@@ -81,20 +92,29 @@ struct Read<'a> {
 struct ReadCalendar<'a> {
     tags: Vec<Tag>,
     events: Vec<HeldEvent>,
+    #[serde(default)]
+    guests: Guests,
     #[serde(borrow)]
     contacts: Vec<KeptPerson<'a>>,
 }
 
-/// One state file.
+/// One state file, which no other process keeps at the same time.
 pub(super) struct Keeper {
     path: PathBuf,
     /// Held from the look at the states to the rename: an older look never replaces a newer one.
     writing: Mutex<()>,
+    /// Locked until the process ends, however it does.
+    _lock: File,
 }
 
 impl Keeper {
-    pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, writing: Mutex::new(()) }
+    pub(super) fn open(path: &Path) -> Result<Self, StateError> {
+        let lock = File::create(beside(path, ".lock"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), writing: Mutex::new(()), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -113,50 +133,78 @@ impl Keeper {
     /// Writes what is held now.
     pub(super) fn save(&self, service: &Service) -> Result<(), StateError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = *service.changes.borrow();
         let json = written(&service.lock())?;
-        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        let new = beside(&self.path, ".new");
+        let mut file = File::create(&new)?;
         file.write_all(&json)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map_err(|error| error.error)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &self.path)?;
+        service.note_kept(changes);
         Ok(())
     }
 }
 
-/// Writes the file soon after each change, for ever.
-pub(super) async fn keep_saving(keeper: Arc<Keeper>, service: Arc<Service>) {
+/// The file beside this one with something after its name.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(what);
+    name.into()
+}
+
+/// Writes the file after each change, and never half of it, until told to end; changes that come meanwhile
+/// share the next writing.
+pub(super) async fn keep_saving(keeper: Arc<Keeper>, service: Arc<Service>, mut end: oneshot::Receiver<()>) {
+    // Real time: a sandbox whose clock stands still must go on too.
+    let clock = Clock::system();
+    let mut changes = service.changes.subscribe();
+    changes.mark_changed();
     loop {
-        service.changed.notified().await;
-        service.clock.sleep(GATHER).await;
-        let (keeper, service) = (Arc::clone(&keeper), Arc::clone(&service));
-        let saved =
-            tokio::task::spawn_blocking(move || keeper.save(&service).map_err(|error| (keeper, error)));
-        if let Ok(Err((keeper, error))) = saved.await {
+        tokio::select! {
+            _ = &mut end => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+        while let Err(error) = save(&keeper, &service).await {
             warn!(%error, file = %keeper.path.display(), "could not write the state of the sandbox");
+            tokio::select! {
+                _ = &mut end => return,
+                () = clock.sleep(PAUSE) => {}
+            }
         }
     }
 }
 
-fn written(states: &[State]) -> Result<Vec<u8>, serde_json::Error> {
-    let calendars = states.iter().map(|State { place, tags, events, audience, .. }| {
-        (calendar_id(*place), WrittenCalendar { tags: tags.all(), events: events.all(), contacts: audience })
+/// Writes the file on a thread that may wait for a disk.
+async fn save(keeper: &Arc<Keeper>, service: &Arc<Service>) -> Result<(), StateError> {
+    let (keeper, service) = (Arc::clone(keeper), Arc::clone(service));
+    // Fails only where the process ends, and the file is written once more then.
+    tokio::task::spawn_blocking(move || keeper.save(&service)).await.unwrap_or(Ok(()))
+}
+
+fn written(held: &Held) -> Result<Vec<u8>, serde_json::Error> {
+    let Held { calendars, users } = held;
+    let calendars = calendars.iter().map(|State { place, tags, events, guests, audience, .. }| {
+        let contacts = Contacts(audience, users);
+        (calendar_id(*place), WrittenCalendar { tags: tags.all(), events: events.all(), guests, contacts })
     });
     serde_json::to_vec(&Written { version: VERSION, calendars: calendars.collect() })
 }
 
-fn restore(states: &mut [State], json: &[u8]) -> Result<(), StateError> {
-    let Read { version, calendars } = serde_json::from_slice(json)?;
+fn restore(held: &mut Held, json: &[u8]) -> Result<(), StateError> {
+    let Version { version } = serde_json::from_slice(json)?;
     if version != VERSION {
         return Err(StateError::Version(version));
     }
+    let Read { calendars } = serde_json::from_slice(json)?;
     for (id, calendar) in calendars {
-        let Some(state) = states.iter_mut().find(|state| calendar_id(state.place) == id) else {
+        let Some(state) = held.calendars.iter_mut().find(|state| calendar_id(state.place) == id) else {
             return Err(StateError::Calendar(id.into_owned()));
         };
         state.tags.restore(calendar.tags);
         state.events.restore(calendar.events);
-        for person in calendar.contacts {
-            if !state.audience.restore(person) {
+        state.guests = calendar.guests;
+        for person in &calendar.contacts {
+            if !state.audience.restore(person, &mut held.users) {
                 return Err(StateError::Twice(id.into_owned()));
             }
         }

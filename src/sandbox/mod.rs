@@ -9,6 +9,7 @@ mod audience;
 mod beta;
 mod events;
 mod fault;
+mod intake;
 mod keep;
 mod quota;
 mod record;
@@ -19,11 +20,12 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod users;
 pub mod v1;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ use keep::Keeper;
 pub use keep::StateError;
 pub use record::Request;
 pub use snapshot::Snapshot;
+pub use state::HeldContact;
 use state::State;
 
 /// How a sandbox behaves. Has no `Debug`, because it holds a key.
@@ -170,13 +173,8 @@ pub struct Sandbox {
 /// A state file, and the task that writes it.
 struct Keeping {
     keeper: Arc<Keeper>,
+    end: oneshot::Sender<()>,
     task: JoinHandle<()>,
-}
-
-impl Drop for Keeping {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl Sandbox {
@@ -189,12 +187,9 @@ impl Sandbox {
         let failed = |source| SandboxError::Listen { address: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let keeper = options.state.clone().map(|path| Arc::new(Keeper::new(path)));
+        let state = options.state.clone();
         let service = Arc::new(service::Service::new(options, clock));
-        let keeping = match keeper {
-            Some(keeper) => Some(Keeping::start(keeper, &service)?),
-            None => None,
-        };
+        let keeping = state.map(|path| Keeping::start(&path, &service)).transpose()?;
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server::serve(listener, Arc::clone(&service), stopped));
         Ok(Self { address, service, stop, server, keeping })
@@ -236,6 +231,24 @@ impl Sandbox {
         self.service.of(key, State::members)
     }
 
+    /// Everybody a key holds in the order in which they came, with their name.
+    #[must_use]
+    pub fn contacts_of(&self, key: &str) -> Vec<HeldContact> {
+        self.service.contacts_of(key)
+    }
+
+    /// The tags of a key, by their id, with their name.
+    #[must_use]
+    pub fn tags_of(&self, key: &str) -> BTreeMap<String, String> {
+        self.service.of(key, |state| state.tags.names())
+    }
+
+    /// Every mail that guests of a key's events would have been sent.
+    #[must_use]
+    pub fn outbox_of(&self, key: &str) -> Vec<v1::Mail> {
+        self.service.of(key, |state| state.guests.outbox().to_vec())
+    }
+
     /// Every event that the first key holds, in the order in which they were created.
     #[must_use]
     pub fn events(&self) -> Vec<HeldEvent> {
@@ -253,21 +266,30 @@ impl Sandbox {
         // Both fail only where the server is already gone, which is what is wanted.
         let _ = self.stop.send(());
         let _ = self.server.await;
-        self.keeping.as_ref().map_or(Ok(()), |keeping| keeping.save(&self.service))
+        match self.keeping {
+            Some(keeping) => keeping.end(&self.service).await,
+            None => Ok(()),
+        }
     }
 }
 
 impl Keeping {
     /// Takes back what the file holds and writes it, so that a file of no use shows at the start.
-    fn start(keeper: Arc<Keeper>, service: &Arc<service::Service>) -> Result<Self, SandboxError> {
-        let failed = |source| SandboxError::State { path: keeper.path().to_owned(), source };
+    fn start(path: &Path, service: &Arc<service::Service>) -> Result<Self, SandboxError> {
+        let failed = |source| SandboxError::State { path: path.to_owned(), source };
+        let keeper = Arc::new(Keeper::open(path).map_err(failed)?);
         keeper.load(service).map_err(failed)?;
         keeper.save(service).map_err(failed)?;
-        let task = tokio::spawn(keep::keep_saving(Arc::clone(&keeper), Arc::clone(service)));
-        Ok(Self { keeper, task })
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(keep::keep_saving(Arc::clone(&keeper), Arc::clone(service), ended));
+        Ok(Self { keeper, end, task })
     }
 
-    fn save(&self, service: &service::Service) -> Result<(), SandboxError> {
+    /// Writes the file once more; whoever wants it next may have it then.
+    async fn end(self, service: &service::Service) -> Result<(), SandboxError> {
+        // Both fail only where the task is already gone, which is what is wanted.
+        let _ = self.end.send(());
+        let _ = self.task.await;
         let failed = |source| SandboxError::State { path: self.keeper.path().to_owned(), source };
         self.keeper.save(service).map_err(failed)
     }

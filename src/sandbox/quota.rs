@@ -16,6 +16,8 @@ pub(super) struct Quota {
     peak: usize,
     /// Whether a request during a block begins it anew.
     pub(super) grows: bool,
+    /// Whether windows follow each other, instead of ending with every request.
+    pub(super) is_fixed: bool,
 }
 
 /// What the `X-RateLimit-*` headers say.
@@ -23,7 +25,7 @@ pub(super) struct Quota {
 pub(super) struct Standing {
     pub(super) limit: u32,
     pub(super) remaining: u32,
-    /// When the oldest request leaves the window, or when the block ends.
+    /// When the oldest request leaves the window or ends it, or when the block ends.
     pub(super) reset: Time,
 }
 
@@ -36,6 +38,7 @@ impl Quota {
             seen: VecDeque::new(),
             peak: 0,
             grows: false,
+            is_fixed: false,
         }
     }
 
@@ -44,7 +47,7 @@ impl Quota {
         let terms = self.terms();
         self.seen.push_back(now);
         forget(&mut self.seen, now, terms.window);
-        forget(&mut self.admitted, now, terms.window);
+        self.end_window(now, terms.window);
         self.peak = self.peak.max(self.seen.len());
         if self.blocked_until.is_some_and(|until| now < until) {
             if self.grows {
@@ -88,6 +91,14 @@ impl Quota {
     /// The most requests, refused ones too, that any window has held.
     pub(super) const fn peak(&self) -> usize {
         self.peak
+    }
+
+    /// Forgets what does not count any more: what is older than a window, or all of a window that is over.
+    fn end_window(&mut self, now: Time, window: Duration) {
+        if self.is_fixed && self.admitted.front().is_some_and(|first| first.plus(window) <= now) {
+            self.admitted.clear();
+        }
+        forget(&mut self.admitted, now, window);
     }
 
     /// The usual terms measure the peak and a provoked block where there is no limit.
@@ -136,6 +147,18 @@ mod tests {
         assert_eq!(quota.retry_after(at(40.0)), 21, "20.5 seconds, rounded up");
         assert!(!quota.admit(at(60.4)));
         assert!(quota.admit(at(60.5)));
+    }
+
+    #[test]
+    fn a_fixed_window_is_over_as_a_whole() {
+        for (is_fixed, passed) in [(true, 2), (false, 1)] {
+            let mut quota = Quota::new(Some(limit(2, 10, 5)));
+            quota.is_fixed = is_fixed;
+            assert!(quota.admit(at(0.0)) && quota.admit(at(9.0)));
+            assert_eq!(quota.standing(at(9.0)), Some(Standing { limit: 2, remaining: 0, reset: at(10.0) }));
+            let after = [quota.admit(at(10.0)), quota.admit(at(10.5))];
+            assert_eq!(after.iter().filter(|passed| **passed).count(), passed, "{is_fixed}");
+        }
     }
 
     #[test]

@@ -74,6 +74,7 @@ async fn answer(
     let reply = service.handle(&head, body.as_deref());
     let status = reply.answer.status.as_u16();
     debug!(method = %head.method, path = head.uri.path(), status, spoil = ?reply.spoil, "request");
+    service.until_kept(reply.change).await;
     if let Some(delay) = reply.delay {
         service.clock.sleep(delay).await;
     }

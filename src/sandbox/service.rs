@@ -8,26 +8,31 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::answer::{Answer, Reply};
 use super::beta::{self, Import};
 use super::fault::{Faults, Instead, Spoil, Trouble};
+use super::intake::{Arrival, is_well_formed, take_in};
 use super::quota::Quota;
 use super::record::{Record, Request};
 use super::route::Route;
 use super::snapshot::Snapshot;
-use super::state::{Rules, State, new_quota};
+use super::state::{Calendar, Held, HeldContact, Rules, State, new_quota};
+use super::users::Users;
+use super::v1::BetaCreate;
 use super::{FurtherKey, Malformed, Options, v1};
 use crate::clock::{Clock, Time};
 
-/// The rules, and behind one lock the states they work on.
+/// The rules, and behind one lock all they work on.
 pub(super) struct Service {
     pub(super) clock: Clock,
     pub(super) max_body: usize,
-    /// Told whenever something may have changed.
-    pub(super) changed: Notify,
-    /// In the order of their states.
+    /// Counts whatever may have changed something.
+    pub(super) changes: watch::Sender<u64>,
+    /// How many of these changes are in the state file; nothing where there is no file.
+    kept: Option<watch::Sender<u64>>,
+    /// In the order of their calendars.
     keys: Vec<String>,
     organization: Option<Organization>,
     faults: Faults,
@@ -35,10 +40,10 @@ pub(super) struct Service {
     only_known_tags: bool,
     rules: Rules,
     record: Option<Record>,
-    states: Mutex<Vec<State>>,
+    held: Mutex<Held>,
 }
 
-/// A key for every calendar, with a quota of its own. Whoever takes its lock holds that of the states.
+/// A key for every calendar, with a quota of its own. Whoever takes its lock has that of all the rest.
 struct Organization {
     key: String,
     quota: Mutex<Quota>,
@@ -56,7 +61,7 @@ impl Service {
         let first = FurtherKey { key: options.key, limit: options.limit };
         let keys = std::iter::once(first).chain(options.further);
         let known = &options.known_tags;
-        let (keys, states) = keys
+        let (keys, calendars) = keys
             .zip(0..)
             .map(|(FurtherKey { key, limit }, place)| (key, State::new(place, limit, &rules, known)))
             .unzip();
@@ -67,45 +72,66 @@ impl Service {
         Self {
             clock,
             max_body: options.max_body,
-            changed: Notify::new(),
+            changes: watch::Sender::new(0),
+            kept: options.state.map(|_| watch::Sender::new(0)),
             keys,
             organization,
             faults: options.faults,
             only_known_tags: !options.known_tags.is_empty(),
             rules,
             record: options.record.then(Record::default),
-            states: Mutex::new(states),
+            held: Mutex::new(Held { calendars, users: Users::default() }),
         }
     }
 
     /// Answers one request; the body is `None` where it was larger than is taken.
     pub(super) fn handle(&self, head: &Parts, body: Option<&[u8]>) -> Reply {
-        match (head.method.as_str(), head.uri.path()) {
-            ("GET", "/sandbox/state") => return self.page(head.uri.query().unwrap_or_default()).into(),
-            ("POST", "/sandbox/follow") => return self.follow(body.unwrap_or_default()).into(),
-            _ => {}
+        let mut reply = match (head.method.as_str(), head.uri.path()) {
+            ("GET", "/sandbox/state") => self.page(head.uri.query().unwrap_or_default()).into(),
+            ("POST", "/sandbox/follow") => self.follow(body.unwrap_or_default()).into(),
+            _ => self.recorded(head, body),
+        };
+        if head.method == Method::POST && reply.answer.status.is_success() {
+            self.changes.send_modify(|changes| *changes += 1);
+            reply.change = *self.changes.borrow();
         }
+        reply
+    }
+
+    /// Returns when so many changes are in the state file, where there is one.
+    pub(super) async fn until_kept(&self, changes: u64) {
+        if let Some(kept) = &self.kept {
+            // Fails only where the sender is gone, which is ours.
+            let _ = kept.subscribe().wait_for(|kept| *kept >= changes).await;
+        }
+    }
+
+    /// Notes that so many changes are in the state file.
+    pub(super) fn note_kept(&self, changes: u64) {
+        if let Some(kept) = &self.kept {
+            kept.send_replace(changes);
+        }
+    }
+
+    fn recorded(&self, head: &Parts, body: Option<&[u8]>) -> Reply {
         let reply = self.asked(head, body);
         if let Some(record) = &self.record {
             let answered = reply.spoil != Some(Spoil::Cut);
             record.add(head, body, answered.then_some(reply.answer.status));
         }
-        if head.method == Method::POST {
-            self.changed.notify_one();
-        }
         reply
     }
 
     fn asked(&self, head: &Parts, body: Option<&[u8]>) -> Reply {
-        let mut states = self.lock();
+        let mut all = self.lock();
         let Some(route) = Route::find(&head.method, head.uri.path()) else {
             let reply = Answer::message(StatusCode::NOT_FOUND, "Not found.").into();
-            return counted(&mut states[0], "other", reply);
+            return counted(&mut all.calendars[0], "other", reply);
         };
         // What carries no key that is known counts as the first one's.
         let (place, reply) = match self.check_key(route, &head.headers) {
             Ok(Caller::Calendar(place)) => {
-                (place, self.authenticated(&mut states, place, Ok(()), route, head, body))
+                (place, self.authenticated(&mut all, place, Ok(()), route, head, body))
             }
             Ok(Caller::Organization) => {
                 let (place, named) = match self.calendar_named(&head.headers) {
@@ -113,14 +139,14 @@ impl Service {
                     Err(refusal) => (0, Err(refusal)),
                 };
                 // For the length of one request the organization's quota is the one that counts.
-                self.swap_quota(&mut states[place]);
-                let reply = self.authenticated(&mut states, place, named, route, head, body);
-                self.swap_quota(&mut states[place]);
+                self.swap_quota(&mut all.calendars[place]);
+                let reply = self.authenticated(&mut all, place, named, route, head, body);
+                self.swap_quota(&mut all.calendars[place]);
                 (place, reply)
             }
             Err(refusal) => (0, refusal.into()),
         };
-        counted(&mut states[place], route.name(), reply)
+        counted(&mut all.calendars[place], route.name(), reply)
     }
 
     fn swap_quota(&self, state: &mut State) {
@@ -132,8 +158,8 @@ impl Service {
 
     /// The counters of all keys together.
     pub(super) fn snapshot(&self) -> Snapshot {
-        let states = self.lock();
-        let mut all = states.iter().map(State::snapshot).fold(Snapshot::default(), Snapshot::with);
+        let held = self.lock();
+        let mut all = held.calendars.iter().map(State::snapshot).fold(Snapshot::default(), Snapshot::with);
         if let Some(organization) = &self.organization {
             let quota = organization.quota.lock().unwrap_or_else(PoisonError::into_inner);
             all.max_in_window = all.max_in_window.max(quota.peak());
@@ -144,7 +170,13 @@ impl Service {
     /// What there is to say of one key; nothing of one that is unknown.
     pub(super) fn of<T: Default>(&self, key: &str, tell: impl FnOnce(&State) -> T) -> T {
         let place = self.keys.iter().position(|known| known == key);
-        place.map(|place| tell(&self.lock()[place])).unwrap_or_default()
+        place.map(|place| tell(&self.lock().calendars[place])).unwrap_or_default()
+    }
+
+    pub(super) fn contacts_of(&self, key: &str) -> Vec<HeldContact> {
+        let Some(place) = self.keys.iter().position(|known| known == key) else { return Vec::new() };
+        let Held { calendars, users } = &*self.lock();
+        calendars[place].contacts(users)
     }
 
     pub(super) fn first_key(&self) -> &str {
@@ -162,8 +194,8 @@ impl Service {
         let Some(place) = place else {
             return Answer::message(StatusCode::NOT_FOUND, "No such key.");
         };
-        let counts = if key.is_some() { self.lock()[place].snapshot() } else { self.snapshot() };
-        self.lock()[place].page(counts, query)
+        let counts = if key.is_some() { self.lock().calendars[place].snapshot() } else { self.snapshot() };
+        self.lock().calendars[place].page(counts, query)
     }
 
     /// Lets people follow the calendars they are on, which no import has to answer for any more.
@@ -171,18 +203,17 @@ impl Service {
         let Ok(emails) = serde_json::from_slice::<Vec<String>>(body) else {
             return Answer::message(StatusCode::BAD_REQUEST, "The body is a list of addresses.");
         };
-        for state in self.lock().iter_mut() {
+        for state in &mut self.lock().calendars {
             let people: Vec<usize> = emails.iter().filter_map(|email| state.audience.find(email)).collect();
             for person in people {
                 state.audience.follows(person);
             }
         }
-        self.changed.notify_one();
         Answer::json("{}")
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<State>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose key it is. The beta knows no organizations.
@@ -210,7 +241,7 @@ impl Service {
 
     fn authenticated(
         &self,
-        states: &mut [State],
+        all: &mut Held,
         place: usize,
         named: Result<(), Answer>,
         route: Route,
@@ -218,12 +249,12 @@ impl Service {
         body: Option<&[u8]>,
     ) -> Reply {
         let now = self.clock.now();
-        let mut reply = if states[place].quota.admit(now) {
-            self.admitted(states, place, named, route, head, body)
+        let mut reply = if all.calendars[place].quota.admit(now) {
+            self.admitted(all, place, named, route, head, body)
         } else {
             too_many_requests().into()
         };
-        let quota = &states[place].quota;
+        let quota = &all.calendars[place].quota;
         // A page that is not Luma's knows nothing of Luma's quota.
         reply.standing = quota.standing(now).filter(|_| reply.answer.is_json());
         reply.reset_unit = self.rules.settings.reset;
@@ -234,7 +265,7 @@ impl Service {
 
     fn admitted(
         &self,
-        states: &mut [State],
+        all: &mut Held,
         place: usize,
         named: Result<(), Answer>,
         route: Route,
@@ -242,7 +273,8 @@ impl Service {
         body: Option<&[u8]>,
     ) -> Reply {
         let now = self.clock.now();
-        let (before, rest) = states.split_at_mut(place);
+        let Held { calendars, users } = all;
+        let (before, rest) = calendars.split_at_mut(place);
         let [state, after @ ..] = rest else { return beta::not_signed_in().into() };
         let asked = route.asked();
         let nth = state.count(asked);
@@ -250,25 +282,32 @@ impl Service {
         match route {
             Route::Beta(beta::Route::User) => beta::user(state.place).into(),
             Route::Beta(beta::Route::Import) => troubled(state, trouble, now, |state, trouble| {
-                self.take_in(state, body, trouble).map_or_else(|refusal| refusal, |()| Answer::json("{}"))
+                let mut calendar = state.calendar(users, Vec::new(), now);
+                let taken = self.take_in(&mut calendar, body, trouble);
+                taken.map_or_else(|refusal| refusal, |()| Answer::json("{}"))
             }),
             Route::Beta(beta::Route::CreateEvent) => troubled(state, trouble, now, |state, _| match body {
+                _ if self.rules.settings.beta_create == BetaCreate::Refused => beta::invalid(&[]),
                 Some(body) => state.events.create(body, now).unwrap_or_else(|refusal| refusal),
                 None => too_large(),
             }),
             Route::V1(call) => troubled(state, trouble, now, |state, trouble| {
                 let elsewhere = before.iter().chain(after.iter()).map(|other| &other.events).collect();
                 let (place, query) = (state.place, head.uri.query().unwrap_or_default());
-                let calendar = named.map(|()| state.calendar(elsewhere, now));
+                let calendar = named.map(|()| state.calendar(users, elsewhere, now));
                 v1::answer(call, query, body, &self.rules, trouble, place, calendar)
             }),
         }
     }
 
-    /// Carries out an import, or refuses the whole of it.
-    fn take_in(&self, state: &mut State, body: Option<&[u8]>, trouble: &Trouble<'_>) -> Result<(), Answer> {
-        let body = body.ok_or_else(too_large)?;
-        let import = Import::parse(body)?;
+    /// Carries out an import of the beta, or refuses the whole of it.
+    fn take_in(
+        &self,
+        calendar: &mut Calendar<'_>,
+        body: Option<&[u8]>,
+        trouble: &Trouble<'_>,
+    ) -> Result<(), Answer> {
+        let import = Import::parse(body.ok_or_else(too_large)?)?;
         if trouble.max_rows.is_some_and(|most| import.rows() > most) {
             return Err(too_large());
         }
@@ -276,10 +315,14 @@ impl Service {
             import.refuse(|address| !is_well_formed(address)).map_or(Ok(()), Err)?;
         }
         refuse_guilty(&import, trouble)?;
-        if self.only_known_tags && import.tags().any(|tag| !state.tags.has_id(tag)) {
+        if self.only_known_tags && import.tags().any(|tag| !calendar.tags.has_id(tag)) {
             return Err(Answer::message(StatusCode::BAD_REQUEST, "Tag not found."));
         }
-        state.apply(&import, &self.rules, trouble, self.clock.now());
+        let arrivals: Vec<_> = import.addresses().map(|address| Arrival { address, name: None }).collect();
+        take_in(&arrivals, import.tags(), calendar, &self.rules, trouble)?;
+        for tag in import.tags() {
+            calendar.tags.adopt(tag);
+        }
         Ok(())
     }
 }
@@ -339,47 +382,10 @@ fn refuse_guilty(import: &Import<'_>, trouble: &Trouble<'_>) -> Result<(), Answe
     Ok(())
 }
 
-/// What every service would take for an address: one `@`, and a domain of at least two parts.
-pub(super) fn is_well_formed(address: &str) -> bool {
-    let Some((local, domain)) = address.split_once('@') else { return false };
-    let odd = |letter: char| letter == '@' || letter.is_whitespace() || letter.is_control();
-    !local.is_empty()
-        && !local.contains(odd)
-        && !domain.contains(odd)
-        && domain.contains('.')
-        && domain.split('.').all(|part| !part.is_empty())
-}
-
 fn too_many_requests() -> Answer {
     Answer::message(StatusCode::TOO_MANY_REQUESTS, "Too many requests.")
 }
 
 fn too_large() -> Answer {
     Answer::message(StatusCode::PAYLOAD_TOO_LARGE, "Request entity too large.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_that_nobody_could_reach_are_told_apart() {
-        for good in ["a@b.org", "ana+tag@example.co.uk", "éva@bücher.example"] {
-            assert!(is_well_formed(good), "{good}");
-        }
-        for bad in [
-            "",
-            "ana",
-            "@b.org",
-            "ana@",
-            "ana@b",
-            "ana@.org",
-            "ana@b..org",
-            "a b@c.org",
-            "a@b@c.org",
-            "a@b.org ",
-        ] {
-            assert!(!is_well_formed(bad), "{bad}");
-        }
-    }
 }

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub member_count: usize,
     /// Events held.
     pub event_count: usize,
+    /// Mails that guests of events would have been sent.
+    pub mail_count: usize,
 }
 
 impl Snapshot {
@@ -64,6 +66,7 @@ impl Snapshot {
             over_limit: self.over_limit + other.over_limit,
             member_count: self.member_count + other.member_count,
             event_count: self.event_count + other.event_count,
+            mail_count: self.mail_count + other.mail_count,
         }
     }
 

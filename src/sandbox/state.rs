@@ -8,14 +8,13 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use super::answer::Answer;
-use super::audience::{Added, Audience};
-use super::beta::Import;
+use super::audience::{Audience, Presence};
 use super::events::{Events, HeldEvent};
-use super::fault::{Asked, Trouble};
+use super::fault::Asked;
 use super::quota::Quota;
-use super::service::is_well_formed;
 use super::snapshot::Snapshot;
-use super::v1::{Block, Calendar, Settings, Tags};
+use super::users::Users;
+use super::v1::{Block, Guests, Mail, Settings, Tags, Window};
 use super::{Limit, Malformed};
 use crate::clock::Time;
 
@@ -26,26 +25,38 @@ pub(super) struct Rules {
     pub(super) settings: Settings,
 }
 
-/// What becomes of an address in an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Kept,
-    /// It is none.
-    Dropped,
-    /// A fault swallows it.
-    Lost,
+/// Everything behind the lock.
+pub(super) struct Held {
+    /// One for each key.
+    pub(super) calendars: Vec<State>,
+    /// What belongs to people in all of them.
+    pub(super) users: Users,
 }
 
-impl Rules {
-    pub(super) fn fate(&self, address: &str, trouble: &Trouble<'_>) -> Fate {
-        if self.malformed != Malformed::Accept && !is_well_formed(address) {
-            Fate::Dropped
-        } else if trouble.loses(address, self.seed) {
-            Fate::Lost
-        } else {
-            Fate::Kept
-        }
-    }
+/// What a request works on: all that belongs to one calendar, and the people there are.
+pub(super) struct Calendar<'a> {
+    /// Which of the keys it belongs to.
+    pub(super) place: u64,
+    pub(super) audience: &'a mut Audience,
+    pub(super) users: &'a mut Users,
+    pub(super) tags: &'a mut Tags,
+    pub(super) events: &'a mut Events,
+    pub(super) guests: &'a mut Guests,
+    pub(super) counts: &'a mut Snapshot,
+    /// The events of the other calendars.
+    pub(super) elsewhere: Vec<&'a Events>,
+    pub(super) now: Time,
+}
+
+/// Somebody whom a sandbox holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldContact {
+    /// Their address, as lists spell it.
+    pub email: String,
+    /// The first name that anybody gave them.
+    pub name: Option<String>,
+    /// The ids of their tags, in order.
+    pub tags: Vec<String>,
 }
 
 /// How many requests of each kind have met the faults.
@@ -66,6 +77,7 @@ pub(super) struct State {
     pub(super) audience: Audience,
     pub(super) tags: Tags,
     pub(super) events: Events,
+    pub(super) guests: Guests,
     pub(super) counts: Snapshot,
 }
 
@@ -79,6 +91,7 @@ impl State {
             audience: Audience::default(),
             tags: Tags::of_key(place, known_tags),
             events: Events::of_key(place),
+            guests: Guests::default(),
             counts: Snapshot::default(),
         }
     }
@@ -95,34 +108,20 @@ impl State {
         *met
     }
 
-    /// Carries out an import of the beta, which any tag may come with.
-    pub(super) fn apply(&mut self, import: &Import<'_>, rules: &Rules, trouble: &Trouble<'_>, now: Time) {
-        for tag in import.tags() {
-            self.tags.adopt(tag);
-        }
-        let tags = self.audience.tag_set(import.tags());
-        for address in import.addresses() {
-            match rules.fate(address, trouble) {
-                Fate::Dropped => self.counts.dropped += 1,
-                Fate::Lost => self.counts.lost += 1,
-                Fate::Kept => match self.audience.add(address, None, tags, now) {
-                    Added::New | Added::Changed => {}
-                    Added::Repeat => self.counts.repeats += 1,
-                    Added::Away => self.counts.away += 1,
-                },
-            }
-        }
-        self.counts.imports += 1;
-        self.counts.rows_received += import.rows() as u64;
-    }
-
-    /// What requests of today's dialect work on.
-    pub(super) fn calendar<'a>(&'a mut self, elsewhere: Vec<&'a Events>, now: Time) -> Calendar<'a> {
+    /// What requests work on.
+    pub(super) fn calendar<'a>(
+        &'a mut self,
+        users: &'a mut Users,
+        elsewhere: Vec<&'a Events>,
+        now: Time,
+    ) -> Calendar<'a> {
         Calendar {
             place: self.place,
             audience: &mut self.audience,
+            users,
             tags: &mut self.tags,
             events: &mut self.events,
+            guests: &mut self.guests,
             counts: &mut self.counts,
             elsewhere,
             now,
@@ -134,6 +133,16 @@ impl State {
         self.audience.members().into_iter().map(|(address, tags)| (address.into(), owned(tags))).collect()
     }
 
+    pub(super) fn contacts(&self, users: &Users) -> Vec<HeldContact> {
+        let here = self.audience.people().filter(|(_, person)| person.presence == Presence::Here);
+        here.map(|(_, person)| HeldContact {
+            email: users.spelling(&person.address).to_owned(),
+            name: users.name(&person.address).map(str::to_owned),
+            tags: self.audience.tags_of(person).iter().map(|tag| String::from(&**tag)).collect(),
+        })
+        .collect()
+    }
+
     pub(super) fn events(&self) -> Vec<HeldEvent> {
         self.events.all().to_vec()
     }
@@ -143,6 +152,7 @@ impl State {
         counts.max_in_window = self.quota.peak();
         counts.member_count = self.audience.len();
         counts.event_count = self.events.all().len();
+        counts.mail_count = self.guests.outbox().len();
         counts
     }
 
@@ -154,6 +164,7 @@ impl State {
             members: wants("members=true").then(|| Object(self.audience.members())),
             tags: wants("tags=true").then(|| self.audience.tag_counts()),
             events: wants("events=true").then(|| self.events.all()),
+            outbox: wants("outbox=true").then(|| self.guests.outbox()),
         };
         match serde_json::to_vec(&page) {
             Ok(json) => Answer::json(json),
@@ -162,10 +173,11 @@ impl State {
     }
 }
 
-/// A quota that does during a block what is guessed.
+/// A quota that counts, and does during a block, what is guessed.
 pub(super) fn new_quota(limit: Option<Limit>, rules: &Rules) -> Quota {
     let mut quota = Quota::new(limit);
     quota.grows = rules.settings.block == Block::Grows;
+    quota.is_fixed = rules.settings.window == Window::Fixed;
     quota
 }
 
@@ -179,6 +191,8 @@ struct Page<'a> {
     tags: Option<BTreeMap<&'a str, u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<&'a [HeldEvent]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<&'a [Mail]>,
 }
 
 /// Pairs written as a JSON object, without building a map of a million first.

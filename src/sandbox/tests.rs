@@ -214,7 +214,7 @@ async fn the_state_page_shows_what_is_held_and_counts_nothing() {
         "rows_received": 3,
         "repeats": 0,
         "dropped": 1, "lost": 0, "away": 0, "over_limit": 0,
-        "member_count": 2,
+        "member_count": 2, "mail_count": 0,
     });
     assert_eq!(bench.state("").await, counts);
     assert_eq!(serde_json::to_value(bench.sandbox.snapshot()).expect("JSON"), counts);

@@ -1,6 +1,6 @@
 //! `lumasync sandbox` as it is typed: its settings, its file, its keys, over a bare connection.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use serde_json::Value;
@@ -9,14 +9,19 @@ use crate::support::{Binary, Running, Scratch, wait_until};
 
 /// What a request is answered: status, headers and body.
 fn ask(address: &str, head: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
+    try_ask(address, head, body).expect("an answer")
+}
+
+/// The same of somebody who may be gone.
+fn try_ask(address: &str, head: &str, body: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
     let length = body.len();
     let request =
         format!("{head} HTTP/1.1\r\nhost: luma\r\nconnection: close\r\ncontent-length: {length}\r\n");
-    write!(stream, "{request}x-luma-api-key: k1\r\n\r\n{body}").expect("sent");
+    write!(stream, "{request}x-luma-api-key: k1\r\n\r\n{body}")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// A sandbox with this state file, once it listens, and where it does.
@@ -48,15 +53,54 @@ fn what_a_sandbox_was_told_survives_its_end_by_a_signal() {
 }
 
 #[test]
+fn a_kill_between_two_writes_loses_nothing_that_was_answered() {
+    let scratch = Scratch::new();
+    let import = |address: &str, round: usize, number: usize| {
+        let body = format!(r#"{{"contacts":[{{"email":"p{round}-{number}@example.org"}}]}}"#);
+        try_ask(address, "POST /v1/calendars/contacts/import", &body)
+    };
+    let mut answered = Vec::new();
+    for round in 0..4 {
+        let (running, address) = start(&scratch, &["--no-limit"]);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let answers = (0..).map_while(|number| {
+                    let is_answered =
+                        import(&address, round, number).is_ok_and(|answer| answer.ends_with("{}"));
+                    is_answered.then(|| format!("p{round}-{number}@example.org"))
+                });
+                answers.collect::<Vec<_>>()
+            });
+            // Far enough for a write to be under way.
+            wait_until(crate::support::PATIENCE, "a few imports", || {
+                scratch.read("kept.json").contains(&format!("p{round}-5@"))
+            });
+            running.kill();
+            answered.extend(writer.join().expect("a writer"));
+        });
+    }
+    assert!(answered.len() > 20, "{}", answered.len());
+    let (_running, address) = start(&scratch, &["--no-limit"]);
+    let state = ask(&address, "GET /sandbox/state?members=true", "");
+    for email in &answered {
+        assert!(state.contains(&format!("\"{email}\"")), "{email} was answered and is lost");
+    }
+}
+
+#[test]
 fn a_setting_that_is_none_and_a_file_of_no_use_are_told() {
     let scratch = Scratch::new();
     let ended = Binary::new(&scratch, ["sandbox", "--set", "batch.max_rows=1"]).run().with_code(2);
     assert!(ended.stderr.contains("`batch.max_rows` is not a setting of the sandbox"), "{ended}");
     assert!(ended.stderr.contains("hint: known are `unknown-tag`"), "{ended}");
-    scratch.write("kept.json", "[]");
-    let listen = ["sandbox", "--listen", "127.0.0.1:0", "--state", "kept.json"];
-    let ended = Binary::new(&scratch, listen).run();
-    assert!(ended.stderr.contains("cannot keep the state of the sandbox in `kept.json`"), "{ended}");
+    for damaged in ["[]", r#"{"version":1,"calendars":{"cal-sandbox":{"tags":[],"eve"#, ""] {
+        scratch.write("kept.json", damaged);
+        let listen = ["sandbox", "--listen", "127.0.0.1:0", "--state", "kept.json"];
+        let ended = Binary::new(&scratch, listen).run().with_code(1);
+        assert!(ended.stderr.contains("cannot keep the state of the sandbox in `kept.json`"), "{ended}");
+        assert!(ended.stderr.contains("hint: put it aside to begin with nothing"), "{ended}");
+        assert_eq!(scratch.read("kept.json"), damaged, "what is damaged may be mended");
+    }
 }
 
 #[test]

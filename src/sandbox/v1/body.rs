@@ -114,6 +114,17 @@ impl<'s> Complaints<'s> {
         Some(text)
     }
 
+    /// One of a few words, which may be left out or be null.
+    pub(super) fn choice_or_null<'a>(
+        &mut self,
+        object: &Object<'a>,
+        name: &str,
+        words: &[&str],
+    ) -> Option<&'a str> {
+        object.get(name).filter(|value| !value.is_null())?;
+        self.choice(object, name, words)
+    }
+
     /// Complains where this is none of the words.
     pub(super) fn check_choice(&mut self, path: &str, text: &str, words: &[&str]) {
         if !words.contains(&text) {
@@ -210,6 +221,15 @@ impl Query {
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
+    }
+
+    /// A value that must be there.
+    pub(super) fn needed(&self, name: &str, complaints: &mut Complaints<'_>) -> String {
+        let value = self.get(name);
+        if value.is_none() {
+            complaints.add(name, &expected("string", None));
+        }
+        value.unwrap_or_default().to_owned()
     }
 
     pub(super) fn all<'q>(&'q self, name: &str) -> impl Iterator<Item = &'q str> {

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Calendar;
 use super::body::{Complaints, Object, Query};
 use super::moment;
 use super::paging::{Direction, Paging};
 use super::settings::Settings;
-use crate::sandbox::audience::{Audience, Person, Presence};
+use crate::sandbox::audience::{Person, Presence};
+use crate::sandbox::state::Calendar;
 
 const AVATAR: &str = "https://images.lumacdn.com/avatars/sandbox.png";
 const COLUMNS: [&str; 5] =
@@ -47,11 +47,12 @@ impl People {
     }
 
     /// The contacts among them, each once, and how many of the others there are.
-    pub(super) fn find(&self, audience: &Audience) -> (Vec<usize>, usize) {
-        self.find_where(audience, |person| person.presence == Presence::Here)
+    pub(super) fn find(&self, calendar: &Calendar<'_>, settings: &Settings) -> (Vec<usize>, usize) {
+        self.find_where(calendar, |person| is_contact(person, calendar, settings))
     }
 
-    fn find_where(&self, audience: &Audience, is_meant: impl Fn(&Person) -> bool) -> (Vec<usize>, usize) {
+    fn find_where(&self, calendar: &Calendar<'_>, is_meant: impl Fn(&Person) -> bool) -> (Vec<usize>, usize) {
+        let audience = &calendar.audience;
         let mut strangers = 0;
         let mut seen = HashSet::new();
         let mut found = Vec::new();
@@ -73,13 +74,19 @@ impl People {
     }
 
     /// Sends them away or lets them come back.
-    pub(super) fn set_presence(&self, audience: &mut Audience, presence: Presence) -> Value {
-        let (found, _) = self.find_where(audience, |_| true);
+    pub(super) fn set_presence(&self, calendar: &mut Calendar<'_>, presence: Presence) -> Value {
+        let (found, _) = self.find_where(calendar, |_| true);
         for person in found {
-            audience.set_presence(person, presence);
+            calendar.audience.set_presence(person, presence);
         }
         json!({})
     }
+}
+
+/// Whether somebody is there, and has been for long enough to be seen.
+fn is_contact(person: &Person, calendar: &Calendar<'_>, settings: &Settings) -> bool {
+    let is_seen = settings.lag.is_none_or(|lag| person.since.plus(lag) <= calendar.now);
+    person.presence == Presence::Here && is_seen
 }
 
 /// Which contacts are to be listed.
@@ -115,20 +122,20 @@ impl Wanted {
             self.tags.iter().filter_map(|tag| calendar.tags.resolve(tag, settings.tag_case)).collect();
         let is_wanted = |(_, person): &(usize, &Person)| {
             let held = calendar.audience.tags_of(person);
-            person.presence == Presence::Here
+            is_contact(person, calendar, settings)
                 // Nobody here has a membership.
                 && !self.is_of_members
                 && (self.tags.is_empty() || held.iter().any(|tag| tags.contains(&&**tag)))
-                && self.query.as_deref().is_none_or(|query| is_hit(person, query))
+                && self.query.as_deref().is_none_or(|query| is_hit(person, query, calendar))
         };
         let shown = |(number, person)| (number, shown(number, person, calendar));
         let people = calendar.audience.people();
         if self.by_name {
             let mut people: Vec<_> = people.filter(is_wanted).collect();
-            people.sort_by(|one, other| self.compare(*one, *other));
+            people.sort_by(|one, other| self.compare(*one, *other, calendar));
             let before = self.paging.after.and_then(|number| calendar.audience.people().nth(number));
             let rest = people.into_iter().skip_while(|row| {
-                before.is_some_and(|before| self.compare(*row, before) != Ordering::Greater)
+                before.is_some_and(|before| self.compare(*row, before, calendar) != Ordering::Greater)
             });
             return self.paging.page(rest.map(shown));
         }
@@ -143,10 +150,16 @@ impl Wanted {
         }
     }
 
-    fn compare(&self, (one, a): (usize, &Person), (other, b): (usize, &Person)) -> Ordering {
+    fn compare(
+        &self,
+        (one, a): (usize, &Person),
+        (other, b): (usize, &Person),
+        calendar: &Calendar<'_>,
+    ) -> Ordering {
         let Direction { descending, nulls_last } = self.direction;
         let turned = |ordering: Ordering| if descending { ordering.reverse() } else { ordering };
-        let names = match (&a.name, &b.name) {
+        let name_of = |person: &Person| calendar.users.name(&person.address);
+        let names = match (name_of(a), name_of(b)) {
             (Some(a), Some(b)) => turned(a.cmp(b)),
             (None, None) => Ordering::Equal,
             (None, Some(_)) if nulls_last => Ordering::Greater,
@@ -160,14 +173,15 @@ impl Wanted {
 
 /// A contact as lists show it.
 fn shown(number: usize, person: &Person, calendar: &Calendar<'_>) -> Value {
-    let (first, last) = parts(person.name.as_deref());
+    let name = calendar.users.name(&person.address);
+    let (first, last) = name_parts(name);
     let tags = calendar.audience.tags_of(person).iter().map(|tag| calendar.tags.shown(tag));
     json!({
         "id": format!("calmem-sandbox{}-{:07}", calendar.place, number + 1),
         "user_id": user_id(&person.address),
         "created_at": moment::write(person.since),
-        "email": &*person.address,
-        "name": person.name,
+        "email": calendar.users.spelling(&person.address),
+        "name": name,
         "first_name": first,
         "last_name": last,
         "avatar_url": AVATAR,
@@ -180,17 +194,17 @@ fn shown(number: usize, person: &Person, calendar: &Calendar<'_>) -> Value {
 }
 
 /// A person is one user in all calendars.
-fn user_id(address: &str) -> String {
+pub(super) fn user_id(address: &str) -> String {
     format!("usr-{:016x}", xxh3_64(address.as_bytes()))
 }
 
-fn is_hit(person: &Person, query: &str) -> bool {
-    person.address.contains(query)
-        || person.name.as_ref().is_some_and(|name| name.to_lowercase().contains(query))
+fn is_hit(person: &Person, query: &str, calendar: &Calendar<'_>) -> bool {
+    let name = || calendar.users.name(&person.address);
+    person.address.contains(query) || name().is_some_and(|name| name.to_lowercase().contains(query))
 }
 
 /// A first name, and whatever follows it.
-fn parts(name: Option<&str>) -> (Option<&str>, Option<&str>) {
+pub(super) fn name_parts(name: Option<&str>) -> (Option<&str>, Option<&str>) {
     match name.map(|name| name.split_once(' ')) {
         None => (None, None),
         Some(None) => (name, None),

@@ -59,9 +59,7 @@ pub(super) fn check(fields: &Map<String, Value>, complaints: &mut Complaints<'_>
     check_times(&event, complaints);
     complaints.choice(&event, "visibility", &["public", "members-only", "private"]);
     complaints.choice(&event, "name_requirement", &["full-name", "first-last"]);
-    if event.get("phone_number_requirement").is_some_and(|value| !value.is_null()) {
-        complaints.choice(&event, "phone_number_requirement", &["optional", "required"]);
-    }
+    complaints.choice_or_null(&event, "phone_number_requirement", &["optional", "required"]);
     for flag in ["can_register_for_multiple_tickets", "show_guest_list", "reminders_disabled"] {
         complaints.flag(&event, flag);
     }

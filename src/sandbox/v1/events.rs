@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::body::{Complaints, Query};
 use super::contacts::host;
+use super::moment;
 use super::paging::{Direction, Paging};
 use super::settings::Settings;
-use super::{Calendar, moment};
 use crate::clock::Time;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::events::{Events, HeldEvent};
-use crate::sandbox::state::Rules;
+use crate::sandbox::state::{Calendar, Rules};
 
 const COVER: &str = "https://images.lumacdn.com/event-defaults/sandbox.png";
 /// How long an event is whose end nobody said.
@@ -39,13 +39,15 @@ pub(super) fn create(
 
 /// One event of this calendar.
 pub(super) fn get(id: &str, calendar: &Calendar<'_>) -> Result<Value, Answer> {
-    let event = calendar.events.all().iter().find(|event| event.api_id == id);
-    let Some(event) = event else {
-        return Err(Answer::message(StatusCode::FORBIDDEN, "You don't have access to this event."));
-    };
-    let mut shown = shown(event, calendar);
+    let mut shown = shown(find_own(id, calendar)?, calendar);
     shown["hosts"] = json!([host(calendar.place)]);
     Ok(shown)
+}
+
+/// The event with this id, unless it is another calendar's.
+pub(super) fn find_own<'a>(id: &str, calendar: &'a Calendar<'_>) -> Result<&'a HeldEvent, Answer> {
+    let event = calendar.events.all().iter().find(|event| event.api_id == id);
+    event.ok_or_else(|| Answer::message(StatusCode::FORBIDDEN, "You don't have access to this event."))
 }
 
 /// Which event or calendar has this slug, whosever it is.

@@ -22,6 +22,7 @@ pub(super) fn told_in(answer: Value, route: Route, generation: Generation) -> Va
     let answer = match route {
         Route::Look(Look::Events) => wrap_rows(answer),
         Route::Look(Look::Event) => wrap_event(answer),
+        Route::Look(Look::Guest) => json!({ "guest": answer }),
         _ => answer,
     };
     renamed(answer, generation)

@@ -1,56 +1,24 @@
-//! Importing contacts: what a body of either generation says, what is refused, and what is stored.
+//! Importing contacts: what a body of either generation says, what is refused, and what is answered.
 //!
-//! Rows may vanish: dropped because no address is in them, lost by a fault, or kept away because their
-//! people were removed. The answer is the same, as it is at Luma.
+//! Who is taken in is `intake`'s to decide; the answer is the same whoever vanished, as it is at Luma.
 
-use std::collections::HashSet;
-
-use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::body::{Complaints, Object};
 use super::routes::Generation;
-use super::settings::{Away, OverLimit, UnknownTag};
-use super::{Calendar, tags};
+use super::settings::{Skipped, UnknownTag};
+use super::tags;
 use crate::sandbox::Malformed;
 use crate::sandbox::answer::Answer;
-use crate::sandbox::audience::{Added, Presence, SetId, lower_case};
+use crate::sandbox::beta::invalid;
 use crate::sandbox::fault::Trouble;
-use crate::sandbox::service::is_well_formed;
-use crate::sandbox::state::{Fate, Rules};
-
-/// Somebody to import.
-struct Contact {
-    email: String,
-    name: Option<String>,
-}
-
-impl Contact {
-    /// Adds somebody, where there is room for one more.
-    fn take_in(&self, calendar: &mut Calendar<'_>, rules: &Rules, tags: SetId, room: &mut Option<usize>) {
-        let Calendar { audience, counts, now, .. } = calendar;
-        let known = audience.find(&self.email);
-        if known.is_none() && *room == Some(0) {
-            counts.over_limit += 1;
-            return;
-        }
-        if let Some(person) = known.filter(|_| rules.settings.away == Away::Return)
-            && audience.person(person).presence == Presence::Removed
-        {
-            audience.set_presence(person, Presence::Here);
-        }
-        match audience.add(&self.email, self.name.as_deref(), tags, *now) {
-            Added::New => *room = room.map(|room| room.saturating_sub(1)),
-            Added::Changed => {}
-            Added::Repeat => counts.repeats += 1,
-            Added::Away => counts.away += 1,
-        }
-    }
-}
+use crate::sandbox::intake::{Arrival, is_well_formed, take_in};
+use crate::sandbox::state::{Calendar, Rules};
 
 /// A request to import people.
 pub(super) struct Import {
-    contacts: Vec<Contact>,
+    /// Addresses, and a name perhaps.
+    contacts: Vec<(String, Option<String>)>,
     tags: Vec<String>,
     /// What the list of contacts is called.
     field: &'static str,
@@ -78,17 +46,8 @@ impl Import {
         if let Some(most) = rules.settings.max_batch.filter(|most| list.len() > *most) {
             complaints.add(field, &format!("Too big: expected array to have <={most} items"));
         }
-        let mut contacts = Vec::with_capacity(list.len());
-        for contact in complaints.objects(body, field, list) {
-            complaints.only(&contact, &["email", "name"]);
-            let email = complaints.needed_text(&contact, "email").to_owned();
-            let name = complaints.text_or_null(&contact, "name").map(str::to_owned);
-            let is_text = contact.get("email").is_some_and(Value::is_string);
-            if is_text && rules.malformed == Malformed::Reject && !is_well_formed(&email) {
-                complaints.add(&contact.path("email"), &bad_address(&email));
-            }
-            contacts.push(Contact { email, name });
-        }
+        let contacts = complaints.objects(body, field, list);
+        let contacts = contacts.iter().map(|contact| read_person(contact, complaints, rules)).collect();
         Self { contacts, tags, field }
     }
 
@@ -100,18 +59,11 @@ impl Import {
     ) -> Result<Value, Answer> {
         self.refuse_guilty(rules, trouble)?;
         let tags = self.resolve_tags(calendar, rules)?;
-        let mut room = self.room(calendar, rules, trouble)?;
-        let tags = calendar.audience.tag_set(tags.iter().map(String::as_str));
-        for contact in &self.contacts {
-            match rules.fate(&contact.email, trouble) {
-                Fate::Dropped => calendar.counts.dropped += 1,
-                Fate::Lost => calendar.counts.lost += 1,
-                Fate::Kept => contact.take_in(calendar, rules, tags, &mut room),
-            }
-        }
-        calendar.counts.imports += 1;
-        calendar.counts.rows_received += self.contacts.len() as u64;
-        Ok(json!({}))
+        let contacts = self.contacts.iter();
+        let arrivals: Vec<_> =
+            contacts.map(|(email, name)| Arrival { address: email, name: name.as_deref() }).collect();
+        let skipped = take_in(&arrivals, tags.iter(), calendar, rules, trouble)?;
+        Ok(named_skipped(&skipped, rules))
     }
 
     pub(super) const fn rows(&self) -> usize {
@@ -121,15 +73,14 @@ impl Import {
     /// Refuses an import that holds an address it must not; names those that are to be named.
     fn refuse_guilty(&self, rules: &Rules, trouble: &Trouble<'_>) -> Result<(), Answer> {
         let mut complaints = Complaints::new(&rules.settings);
-        for (index, contact) in self.contacts.iter().enumerate() {
-            if trouble.names(&contact.email) {
-                let path = format!("{}[{index}].email", self.field);
-                complaints.add(&path, &bad_address(&contact.email));
+        for (index, (email, _)) in self.contacts.iter().enumerate() {
+            if trouble.names(email) {
+                complaints.add(&format!("{}[{index}].email", self.field), &bad_address(email));
             }
         }
         complaints.judge()?;
-        if self.contacts.iter().any(|contact| trouble.refuses(&contact.email)) {
-            return Err(crate::sandbox::beta::invalid(&[]));
+        if self.contacts.iter().any(|(email, _)| trouble.refuses(email)) {
+            return Err(invalid(&[]));
         }
         Ok(())
     }
@@ -145,34 +96,32 @@ impl Import {
         }
         Ok(ids)
     }
-
-    /// How many new people may come in; a refusal where they are more and none may then.
-    fn room(
-        &self,
-        calendar: &Calendar<'_>,
-        rules: &Rules,
-        trouble: &Trouble<'_>,
-    ) -> Result<Option<usize>, Answer> {
-        let Some(most) = rules.settings.import_limit else { return Ok(None) };
-        let room = most.saturating_sub(calendar.audience.imported());
-        if rules.settings.over_limit == OverLimit::AllOrNothing {
-            let is_new = |email: &&str| {
-                rules.fate(email, trouble) == Fate::Kept && calendar.audience.find(email).is_none()
-            };
-            let emails = self.contacts.iter().map(|contact| contact.email.as_str());
-            let new: HashSet<_> = emails.filter(is_new).map(lower_case).collect();
-            if new.len() > room {
-                let told = "You have reached the import limit of this calendar.";
-                return Err(Answer::message(rules.settings.import_limit_status, told));
-            }
-        }
-        Ok(Some(room))
-    }
 }
 
-/// The refusal of more rows than a fault lets through.
-pub(super) fn too_large() -> Answer {
-    Answer::message(StatusCode::PAYLOAD_TOO_LARGE, "Request entity too large.")
+/// Somebody's address, and their name perhaps.
+pub(super) fn read_person(
+    person: &Object<'_>,
+    complaints: &mut Complaints<'_>,
+    rules: &Rules,
+) -> (String, Option<String>) {
+    complaints.only(person, &["email", "name"]);
+    let email = complaints.needed_text(person, "email");
+    let is_text = person.get("email").is_some_and(Value::is_string);
+    if is_text && rules.malformed == Malformed::Reject && !is_well_formed(email) {
+        complaints.add(&person.path("email"), &bad_address(email));
+    }
+    (email.to_owned(), complaints.text_or_null(person, "name").map(str::to_owned))
+}
+
+/// The answer to a list of people, which may name those who were left out.
+pub(super) fn named_skipped(skipped: &[&str], rules: &Rules) -> Value {
+    match rules.settings.skipped {
+        Skipped::Silent => json!({}),
+        Skipped::Told => {
+            let rows: Vec<_> = skipped.iter().map(|email| json!({ "email": email })).collect();
+            json!({ "skipped": rows })
+        }
+    }
 }
 
 fn bad_address(address: &str) -> String {

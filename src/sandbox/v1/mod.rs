@@ -8,6 +8,7 @@ mod contacts;
 mod event_fields;
 mod events;
 mod generation;
+mod guests;
 mod import;
 mod moment;
 mod paging;
@@ -22,37 +23,23 @@ use serde_json::{Map, Value};
 
 use self::body::{Complaints, Object, Query};
 use self::contacts::People;
-use self::import::{Import, too_large};
+use self::import::Import;
 use self::routes::Generation;
 use super::answer::Answer;
-use super::audience::{Audience, Presence};
-use super::events::Events;
+use super::audience::Presence;
 use super::fault::Trouble;
-use super::snapshot::Snapshot;
-use super::state::Rules;
-use crate::clock::Time;
+use super::state::{Calendar, Rules};
 
 pub(super) use events::calendar_id;
+pub(super) use guests::Guests;
+pub use guests::{Mail, MailKind};
 pub(super) use moment::write as write_moment;
 pub(super) use routes::{Call, Look, Route, Write};
 pub use settings::{
-    Answers, Away, Block, EmptyApply, NextCursor, OverLimit, PathStyle, SettingError, Settings, TagCase,
-    TagTwice, UnknownFields, UnknownTag,
+    Answers, Away, BetaCreate, Block, EmailCase, EmptyApply, NextCursor, OverLimit, PathStyle, SettingError,
+    Settings, Skipped, TagAgain, TagCase, TagTwice, UnknownFields, UnknownTag, Window,
 };
 pub(super) use tags::{Tag, Tags};
-
-/// What a request works on: all that belongs to one calendar.
-pub(super) struct Calendar<'a> {
-    /// Which of the keys it belongs to.
-    pub(super) place: u64,
-    pub(super) audience: &'a mut Audience,
-    pub(super) tags: &'a mut Tags,
-    pub(super) events: &'a mut Events,
-    pub(super) counts: &'a mut Snapshot,
-    /// The events of the other calendars.
-    pub(super) elsewhere: Vec<&'a Events>,
-    pub(super) now: Time,
-}
 
 /// Answers a request that was let in. The body is `None` where it was too large; the calendar is a
 /// refusal where the key has to name one and did not, or another's.
@@ -92,6 +79,7 @@ enum Task {
     Contacts(contacts::Wanted),
     Move(Presence, People),
     Tags(tags::Ask),
+    Guests(guests::Ask),
     CreateEvent(Map<String, Value>),
     Event { id: String },
     Events(events::Wanted),
@@ -119,22 +107,17 @@ impl Task {
     fn look(look: Look, query: &Query, rules: &Rules, complaints: &mut Complaints<'_>) -> Ask {
         let settings = &rules.settings;
         let owned = |name: &str| query.get(name).map(str::to_owned);
-        let needed = |name: &str, complaints: &mut Complaints<'_>| {
-            let value = owned(name);
-            if value.is_none() {
-                complaints.add(name, "Invalid input: expected string, received undefined");
-            }
-            value.unwrap_or_default()
-        };
         Ask::Of(match look {
             Look::User => return Ask::User,
             Look::Contacts => Self::Contacts(contacts::Wanted::read(query, settings, complaints)),
             Look::Tags => Self::Tags(tags::Ask::List),
             Look::Event => {
-                Self::Event { id: owned("event_api_id").unwrap_or_else(|| needed("event_id", complaints)) }
+                let elder = owned("event_api_id");
+                Self::Event { id: elder.unwrap_or_else(|| query.needed("event_id", complaints)) }
             }
+            Look::Guest => Self::Guests(guests::Ask::get(query, complaints)),
             Look::Events => Self::Events(events::Wanted::read(query, settings, complaints)),
-            Look::FindBySlug => Self::FindBySlug { slug: needed("slug", complaints) },
+            Look::FindBySlug => Self::FindBySlug { slug: query.needed("slug", complaints) },
             Look::FindEvent => {
                 Self::FindEvent { id: owned("event_id").or_else(|| owned("event_api_id")), url: owned("url") }
             }
@@ -166,6 +149,8 @@ impl Task {
                 let (tag, people) = tags::Ask::people(&body, complaints, settings);
                 Self::Tags(tags::Ask::Unapply { tag, people })
             }
+            Write::AddGuests => Self::Guests(guests::Ask::add(&body, complaints, rules)),
+            Write::InviteGuests => Self::Guests(guests::Ask::invite(&body, complaints, rules)),
             Write::CreateEvent => {
                 event_fields::check(&fields, complaints);
                 Self::CreateEvent(fields)
@@ -187,6 +172,7 @@ impl Task {
     fn rows(&self) -> usize {
         match self {
             Self::Import(import) => import.rows(),
+            Self::Guests(ask) => ask.rows(),
             Self::Move(_, people)
             | Self::Tags(tags::Ask::Apply { people, .. } | tags::Ask::Unapply { people, .. }) => {
                 people.rows()
@@ -210,8 +196,9 @@ impl Task {
         match self {
             Self::Import(import) => import.carry_out(calendar, rules, trouble),
             Self::Contacts(wanted) => Ok(wanted.page(calendar, &rules.settings)),
-            Self::Move(presence, people) => Ok(people.set_presence(calendar.audience, presence)),
+            Self::Move(presence, people) => Ok(people.set_presence(calendar, presence)),
             Self::Tags(ask) => ask.carry_out(calendar, rules),
+            Self::Guests(ask) => ask.carry_out(calendar, rules),
             Self::CreateEvent(fields) => events::create(fields, calendar, rules),
             Self::Event { id } => events::get(&id, calendar),
             Self::Events(wanted) => Ok(wanted.page(calendar)),
@@ -229,4 +216,9 @@ pub(super) fn without_calendar() -> Answer {
 /// The answer to a calendar that does not exist, or is another's.
 pub(super) fn not_your_calendar() -> Answer {
     Answer::message(StatusCode::FORBIDDEN, "You don't have access to this calendar.")
+}
+
+/// The refusal of a body, or of more rows, than is taken.
+fn too_large() -> Answer {
+    Answer::message(StatusCode::PAYLOAD_TOO_LARGE, "Request entity too large.")
 }

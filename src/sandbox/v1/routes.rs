@@ -20,6 +20,7 @@ pub(in super::super) enum Look {
     Contacts,
     Tags,
     Event,
+    Guest,
     Events,
     FindBySlug,
     FindEvent,
@@ -37,6 +38,8 @@ pub(in super::super) enum Write {
     DeleteTag,
     ApplyTag,
     UnapplyTag,
+    AddGuests,
+    InviteGuests,
     CreateEvent,
 }
 
@@ -58,7 +61,7 @@ pub(in super::super) struct Call {
 }
 
 /// The routes of today, in the plural.
-const TODAY: [(&str, Route); 19] = [
+const TODAY: [(&str, Route); 22] = [
     ("GET /v1/users/get-self", Route::Look(Look::User)),
     ("POST /v1/calendars/contacts/import", Route::Write(Write::Import)),
     ("GET /v1/calendars/contacts/list", Route::Look(Look::Contacts)),
@@ -73,6 +76,9 @@ const TODAY: [(&str, Route); 19] = [
     ("POST /v1/calendars/contact-tags/unapply", Route::Write(Write::UnapplyTag)),
     ("POST /v1/events/create", Route::Write(Write::CreateEvent)),
     ("GET /v1/events/get", Route::Look(Look::Event)),
+    ("POST /v1/events/guests/add", Route::Write(Write::AddGuests)),
+    ("POST /v1/events/guests/send-invites", Route::Write(Write::InviteGuests)),
+    ("GET /v1/events/guests/get", Route::Look(Look::Guest)),
     ("GET /v1/calendars/events/list", Route::Look(Look::Events)),
     ("GET /v1/entities/lookup", Route::Look(Look::FindBySlug)),
     ("GET /v1/calendars/events/lookup", Route::Look(Look::FindEvent)),
@@ -82,10 +88,10 @@ const TODAY: [(&str, Route); 19] = [
 ];
 
 /// How many of them are younger than the singular ones.
-const PLURAL: usize = 17;
+const PLURAL: usize = 20;
 
 /// The routes until spring 2026, in the singular; before that with `/public` in front.
-const ELDER: [(&str, Route); 12] = [
+const ELDER: [(&str, Route); 15] = [
     ("GET /v1/user/get-self", Route::Look(Look::User)),
     ("POST /v1/calendar/import-people", Route::Write(Write::Import)),
     ("GET /v1/calendar/list-people", Route::Look(Look::Contacts)),
@@ -97,6 +103,9 @@ const ELDER: [(&str, Route); 12] = [
     ("POST /v1/calendar/person-tags/unapply", Route::Write(Write::UnapplyTag)),
     ("POST /v1/event/create", Route::Write(Write::CreateEvent)),
     ("GET /v1/event/get", Route::Look(Look::Event)),
+    ("POST /v1/event/add-guests", Route::Write(Write::AddGuests)),
+    ("POST /v1/event/send-invites", Route::Write(Write::InviteGuests)),
+    ("GET /v1/event/get-guest", Route::Look(Look::Guest)),
     ("GET /v1/calendar/list-events", Route::Look(Look::Events)),
 ];
 

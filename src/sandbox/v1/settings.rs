@@ -2,142 +2,19 @@
 //!
 //! Knows the words and the defaults; what follows from a setting is written where it is followed.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 
 use crate::sandbox::answer::ResetUnit;
+use crate::sandbox::fault::parse_duration;
 
-/// An enum whose values have words; the first one is the default.
-macro_rules! words {
-    ($(#[$of:meta])* $name:ident { $(#[$first_doc:meta])* $first:ident = $word:literal,
-        $($(#[$doc:meta])* $variant:ident = $other:literal),+ $(,)? }) => {
-        $(#[$of])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub enum $name { $(#[$first_doc])* #[default] $first, $($(#[$doc])* $variant),+ }
+mod words;
 
-        impl $name {
-            const WORDS: &[(&str, Self)] = &[($word, Self::$first), $(($other, Self::$variant)),+];
-        }
-    };
-}
-
-words! {
-    /// What an import does with a tag that does not exist. It never creates it.
-    UnknownTag {
-        /// Refuses the whole import.
-        Reject = "reject",
-        /// Imports without that tag.
-        Ignore = "ignore",
-    }
-}
-
-words! {
-    /// What happens to an import that would go past the calendar's limit of imported people.
-    OverLimit {
-        /// Nothing of it is stored.
-        AllOrNothing = "all-or-nothing",
-        /// What fits is stored, and the answer says nothing.
-        Partial = "partial-200",
-    }
-}
-
-words! {
-    /// What applying a tag to nobody is answered.
-    EmptyApply {
-        /// Two zeros.
-        Zeros = "zeros",
-        /// A refusal.
-        Reject = "reject",
-    }
-}
-
-words! {
-    /// When a page of a list names the next one.
-    NextCursor {
-        /// On the last page too, as was observed.
-        Always = "always",
-        /// Only where there is more.
-        WithMore = "with-more",
-    }
-}
-
-words! {
-    /// How the place of a mistake is spelt.
-    PathStyle {
-        /// `contacts[1].email`
-        Brackets = "brackets",
-        /// `contacts.1.email`
-        Dots = "dots",
-    }
-}
-
-words! {
-    /// How old the answers are.
-    Answers {
-        /// As old as the route that was asked.
-        ByRoute = "by-route",
-        /// `api_id` and wrapped rows of events.
-        G1 = "g1",
-        /// `id` and `api_id`, and wrapped rows of events.
-        G2 = "g2",
-        /// `id` and flat rows: today's.
-        G3 = "g3",
-    }
-}
-
-words! {
-    /// What becomes of keys that a body should not have.
-    UnknownFields {
-        /// They are not looked at.
-        Accept = "accept",
-        /// They are a mistake.
-        Reject = "reject",
-    }
-}
-
-words! {
-    /// What a tag's name is compared with.
-    TagCase {
-        /// The very same letters.
-        Exact = "exact",
-        /// Letters of either case.
-        Ignore = "ignore",
-    }
-}
-
-words! {
-    /// What becomes of a second tag of one name.
-    TagTwice {
-        /// It is refused.
-        Reject = "reject",
-        /// There are two.
-        Allow = "allow",
-    }
-}
-
-words! {
-    /// What importing somebody does who was removed or blocked.
-    Away {
-        /// Nothing.
-        Stay = "stay",
-        /// Who was removed is back; who was blocked is not.
-        Return = "return",
-    }
-}
-
-words! {
-    /// What a request during a block does to it.
-    Block {
-        /// Nothing.
-        Fixed = "fixed",
-        /// Begins it anew.
-        Grows = "grows",
-    }
-}
-
-impl ResetUnit {
-    const WORDS: &[(&str, Self)] =
-        &[("seconds", Self::Seconds), ("millis", Self::Millis), ("iso", Self::Iso)];
-}
+pub use words::{
+    Answers, Away, BetaCreate, Block, EmailCase, EmptyApply, NextCursor, OverLimit, PathStyle, Skipped,
+    TagAgain, TagCase, TagTwice, UnknownFields, UnknownTag, Window,
+};
 
 /// The guesses, as they are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +55,18 @@ pub struct Settings {
     pub tag_twice: TagTwice,
     /// What importing somebody does who was removed or blocked.
     pub away: Away,
+    /// Whether an answer names those who were left out.
+    pub skipped: Skipped,
+    /// How many contacts count whom a tag changes nothing for.
+    pub tag_again: TagAgain,
+    /// How lists spell an address.
+    pub email_case: EmailCase,
+    /// How long it takes until an import's new people are seen.
+    pub lag: Option<Duration>,
+    /// How requests are counted.
+    pub window: Window,
+    /// What the beta does with events.
+    pub beta_create: BetaCreate,
 }
 
 impl Default for Settings {
@@ -201,12 +90,18 @@ impl Default for Settings {
             tag_case: TagCase::default(),
             tag_twice: TagTwice::default(),
             away: Away::default(),
+            skipped: Skipped::default(),
+            tag_again: TagAgain::default(),
+            email_case: EmailCase::default(),
+            lag: None,
+            window: Window::default(),
+            beta_create: BetaCreate::default(),
         }
     }
 }
 
 /// Every setting: its key, its values with the default first, and what it is about.
-const KNOWN: [(&str, &str, &str); 18] = [
+const KNOWN: [(&str, &str, &str); 24] = [
     ("unknown-tag", "reject|ignore", "an import with a tag that does not exist"),
     ("max-batch", "none|N", "most contacts of one import, most addresses of one tag"),
     ("import-limit", "none|N", "most people whom imports may bring"),
@@ -225,6 +120,12 @@ const KNOWN: [(&str, &str, &str); 18] = [
     ("tag-case", "exact|ignore", "how names of tags are compared"),
     ("tag-twice", "reject|allow", "a second tag of one name"),
     ("away", "stay|return", "an import of somebody who was removed"),
+    ("skipped", "silent|told", "those whom an import left out because they were sent away"),
+    ("tag-again", "counted|uncounted", "contacts for whom a tag changes nothing, in the counts of `apply`"),
+    ("email-case", "lower|kept", "how lists spell an address"),
+    ("lag", "none|DURATION", "how long nobody sees an import's new people"),
+    ("window", "sliding|fixed", "how requests are counted"),
+    ("beta-create", "works|refused", "events of the beta, which its host refuses today"),
 ];
 
 /// A setting that does not exist, or a value that it does not have.
@@ -286,6 +187,12 @@ impl Settings {
             "tag-case" => self.tag_case = word(TagCase::WORDS, value)?,
             "tag-twice" => self.tag_twice = word(TagTwice::WORDS, value)?,
             "away" => self.away = word(Away::WORDS, value)?,
+            "skipped" => self.skipped = word(Skipped::WORDS, value)?,
+            "tag-again" => self.tag_again = word(TagAgain::WORDS, value)?,
+            "email-case" => self.email_case = word(EmailCase::WORDS, value)?,
+            "lag" => put_delay(&mut self.lag, value)?,
+            "window" => self.window = word(Window::WORDS, value)?,
+            "beta-create" => self.beta_create = word(BetaCreate::WORDS, value)?,
             _ => return None,
         }
         Some(())
@@ -299,6 +206,12 @@ fn word<T: Copy>(words: &[(&str, T)], value: &str) -> Option<T> {
 /// A number, or no limit at all.
 fn put_limit(limit: &mut Option<usize>, value: &str) -> Option<()> {
     *limit = if value == "none" { None } else { Some(value.parse().ok()?) };
+    Some(())
+}
+
+/// A length of time like `30s`, or none at all.
+fn put_delay(delay: &mut Option<Duration>, value: &str) -> Option<()> {
+    *delay = if value == "none" { None } else { Some(parse_duration(value)?) };
     Some(())
 }
 
@@ -322,7 +235,11 @@ mod tests {
             settings.set(key, first).expect(key);
             assert_eq!(settings, Settings::default(), "{key} = {first}");
             let other = other.split('|').next().unwrap_or_default();
-            let other = if other == "N" { "7" } else { other.split("..").next().unwrap_or_default() };
+            let other = match other {
+                "N" => "7",
+                "DURATION" => "7s",
+                other => other.split("..").next().unwrap_or_default(),
+            };
             let other = if other == first { "409" } else { other };
             settings.set(key, other).expect(key);
             assert_ne!(settings, Settings::default(), "{key} = {other}");
@@ -337,9 +254,13 @@ mod tests {
             unknown.starts_with("`tags` is not a setting") && unknown.contains("`tag-case`"),
             "{unknown}"
         );
-        for (key, value) in
-            [("reset", "weeks"), ("page-size", "0"), ("slug-taken", "500"), ("max-batch", "-1")]
-        {
+        for (key, value) in [
+            ("reset", "weeks"),
+            ("page-size", "0"),
+            ("slug-taken", "500"),
+            ("max-batch", "-1"),
+            ("lag", "-1s"),
+        ] {
             let wrong = settings.set(key, value).expect_err(key).to_string();
             assert!(
                 wrong.starts_with(&format!("`{key}` cannot be `{value}`\nhint: it is one of ")),

@@ -2,16 +2,18 @@
 //!
 //! Who holds a tag is the audience's to know; a tag that an import of the beta names is taken as it is.
 
+use std::collections::BTreeMap;
+
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Calendar;
 use super::body::{Complaints, Object};
 use super::contacts::People;
-use super::settings::{EmptyApply, Settings, TagCase, TagTwice};
+use super::settings::{EmptyApply, Settings, TagAgain, TagCase, TagTwice};
 use crate::sandbox::answer::Answer;
-use crate::sandbox::state::Rules;
+use crate::sandbox::audience::Audience;
+use crate::sandbox::state::{Calendar, Rules};
 
 const COLORS: [&str; 8] = ["cranberry", "barney", "red", "green", "blue", "purple", "yellow", "orange"];
 
@@ -45,6 +47,11 @@ impl Tags {
 
     pub(in super::super) fn all(&self) -> &[Tag] {
         &self.list
+    }
+
+    /// Every tag by its id, with its name.
+    pub(in super::super) fn names(&self) -> BTreeMap<String, String> {
+        self.list.iter().map(|tag| (tag.id.clone(), tag.name.clone())).collect()
     }
 
     /// Takes tags back that were kept, in place of those that have their ids.
@@ -160,23 +167,33 @@ impl Ask {
                 Ok(json!({}))
             }
             Self::Apply { tag, people } => {
-                let tag = resolve(calendar.tags, &tag, settings)?;
-                let (found, skipped) = people.find(calendar.audience);
-                for person in &found {
-                    calendar.audience.tag(*person, &tag);
-                }
-                Ok(json!({ "applied_count": found.len(), "skipped_count": skipped }))
+                let (count, skipped) = change(&tag, &people, calendar, settings, Audience::tag)?;
+                Ok(json!({ "applied_count": count, "skipped_count": skipped }))
             }
             Self::Unapply { tag, people } => {
-                let tag = resolve(calendar.tags, &tag, settings)?;
-                let (found, skipped) = people.find(calendar.audience);
-                for person in &found {
-                    calendar.audience.untag(*person, &tag);
-                }
-                Ok(json!({ "removed_count": found.len(), "skipped_count": skipped }))
+                let (count, skipped) = change(&tag, &people, calendar, settings, Audience::untag)?;
+                Ok(json!({ "removed_count": count, "skipped_count": skipped }))
             }
         }
     }
+}
+
+/// Gives people a tag or takes it away; how many of them count, and how many are no contacts.
+fn change(
+    tag: &str,
+    people: &People,
+    calendar: &mut Calendar<'_>,
+    settings: &Settings,
+    make: impl Fn(&mut Audience, usize, &str) -> bool,
+) -> Result<(usize, usize), Answer> {
+    let tag = resolve(calendar.tags, tag, settings)?;
+    let (found, skipped) = people.find(calendar, settings);
+    let mut count = 0;
+    for person in found {
+        let is_change = make(calendar.audience, person, &tag);
+        count += usize::from(is_change || settings.tag_again == TagAgain::Counted);
+    }
+    Ok((count, skipped))
 }
 
 /// The id of a tag, in either spelling.

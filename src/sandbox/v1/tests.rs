@@ -3,6 +3,7 @@
 mod contacts;
 mod events;
 mod faults;
+mod guests;
 mod limits;
 mod state;
 mod status;

@@ -177,3 +177,51 @@ async fn odd_questions_are_refused() {
         assert_eq!(answer, (400, refusal(&format!("Invalid request.\n- {line}"))), "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_name_belongs_to_its_person_in_every_calendar() {
+    let second = FurtherKey { key: "second".into(), limit: None };
+    let bench = Bench::new(Options { further: vec![second], ..Options::default() }).await;
+    let import = async |key: &str, name: Option<&str>| {
+        let body = json!({ "contacts": [{ "email": "ana@example.org", "name": name }] }).to_string();
+        let sent = bench.send(Method::POST, IMPORT, &[("x-luma-api-key", key)], &body).await;
+        assert_eq!(told(sent).await, (200, json!({})));
+    };
+    import("second", None).await;
+    import(KEY, Some("Ana Lima")).await;
+    import("second", Some("Somebody Else")).await;
+    for key in [KEY, "second"] {
+        let contacts = bench.sandbox.contacts_of(key);
+        assert_eq!(contacts.len(), 1);
+        assert_eq!(contacts[0].name.as_deref(), Some("Ana Lima"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_shown_in_lower_case_or_as_it_first_came() {
+    for (mode, shown) in [("lower", "ana@example.org"), ("kept", "Ana@Example.org")] {
+        let bench = Bench::new(set(&[("email-case", mode)])).await;
+        bench.import(&["Ana@Example.org"], &[]).await;
+        bench.import(&["ANA@example.org"], &[]).await;
+        assert_eq!(bench.emails("query=ana%40example").await, [shown]);
+        assert_eq!(bench.sandbox.contacts_of(KEY)[0].email, shown);
+    }
+}
+
+#[tokio::test]
+async fn new_people_may_take_a_while_to_be_seen() {
+    let bench = Bench::new(set(&[("lag", "30s")])).await;
+    let vip = bench.tag("VIP").await;
+    bench.import(&["ana@example.org"], &[&vip]).await;
+    let apply = async || {
+        let body = json!({ "tag": "VIP", "emails": ["ana@example.org"] });
+        bench.post("/v1/calendars/contact-tags/apply", body).await.1
+    };
+    bench.clock.advance(Duration::from_secs(29));
+    assert_eq!(bench.emails("").await, Vec::<String>::new());
+    assert_eq!(apply().await, json!({ "applied_count": 0, "skipped_count": 1 }));
+    assert_eq!(bench.counts().member_count, 1, "they are there all the same");
+    bench.clock.advance(Duration::from_secs(1));
+    assert_eq!(bench.emails("tags=VIP").await, ["ana@example.org"]);
+    assert_eq!(apply().await, json!({ "applied_count": 1, "skipped_count": 0 }));
+}

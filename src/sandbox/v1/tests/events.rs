@@ -138,6 +138,15 @@ async fn a_slug_and_an_address_lead_to_their_event() {
 }
 
 #[tokio::test]
+async fn the_beta_may_create_no_events_any_more() {
+    let bench = Bench::new(set(&[("beta-create", "refused")])).await;
+    let refused = (400, refusal("Invalid request."));
+    assert_eq!(bench.post("/event/create", json!({ "name": "Old" })).await, refused);
+    assert_eq!((bench.get("/user").await.0, bench.counts().event_count), (200, 0));
+    create(&bench, event("Demo", None)).await;
+}
+
+#[tokio::test]
 async fn an_event_of_the_beta_is_shown_too() {
     let bench = Bench::new(Options::default()).await;
     let body = json!({ "name": "Old", "start_at": "2026-12-03T18:00:00Z", "duration_minutes": 30 });

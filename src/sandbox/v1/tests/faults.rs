@@ -70,6 +70,30 @@ async fn every_write_may_lose_its_answer_after_its_effect() {
 }
 
 #[tokio::test]
+async fn an_answer_may_come_long_after_its_effect() {
+    let bench = Bench::new(faulty("slow=60s")).await;
+    for (path, body) in [
+        (IMPORT, json!({ "contacts": [{ "email": "ana@example.org" }] })),
+        (CREATE, event("Demo", Some("demo-1"))),
+    ] {
+        let before = bench.counts().requests;
+        let request = bench.client.post(bench.sandbox.url() + path).header("x-luma-api-key", KEY);
+        let waiting = tokio::spawn(request.body(body.to_string()).send());
+        let began = std::time::Instant::now();
+        while bench.counts().requests == before {
+            assert!(began.elapsed() < Duration::from_secs(20), "{path} did not arrive");
+            tokio::task::yield_now().await;
+        }
+        bench.clock.advance(Duration::from_secs(59));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "{path} was answered");
+        waiting.abort();
+    }
+    assert_eq!(bench.emails("").await, ["ana@example.org"]);
+    assert_eq!(bench.get("/v1/entities/lookup?slug=demo-1").await.1["entity"]["event"]["name"], "Demo");
+}
+
+#[tokio::test]
 async fn an_answer_in_place_of_a_page_comes_only_where_reads_are_named() {
     let bench = Bench::new(faulty("503@1,reads:500@2")).await;
     assert_eq!(bench.get(LIST).await.0, 200);

@@ -50,6 +50,19 @@ async fn both_dialects_share_one_window() {
 }
 
 #[tokio::test]
+async fn a_window_may_be_fixed() {
+    for (mode, status) in [("fixed", 200), ("sliding", 429)] {
+        let bench = Bench::new(Options { limit: Some(two_a_minute()), ..set(&[("window", mode)]) }).await;
+        assert_eq!(bench.get(LIST).await.0, 200);
+        bench.clock.advance(Duration::from_secs(59));
+        assert_eq!(bench.get(LIST).await.0, 200);
+        bench.clock.advance(Duration::from_secs(1));
+        assert_eq!(bench.get(LIST).await.0, 200);
+        assert_eq!(bench.get(LIST).await.0, status, "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn a_block_may_grow() {
     let bench = Bench::new(Options { limit: Some(two_a_minute()), ..set(&[("block", "grows")]) }).await;
     for status in [200, 200, 429] {
@@ -131,4 +144,7 @@ async fn an_import_past_the_limit_is_refused_whole_or_stored_in_part() {
     assert_eq!(bench.post("/sandbox/follow", json!(["ana@example.org"])).await, (200, json!({})));
     bench.import(&["bo@example.org"], &[]).await;
     assert_eq!(bench.post(IMPORT, contacts(&["cy@example.org"])).await.0, 400);
+    let beta = json!({ "emails": ["cy@example.org"], "member_tag_api_ids": ["tag-new"] });
+    assert_eq!(bench.post("/user/audience/import", beta).await.0, 400, "the limit is the calendar's");
+    assert_eq!(bench.sandbox.tags_of(KEY).len(), 0, "nothing of it is stored");
 }

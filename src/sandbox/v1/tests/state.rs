@@ -1,7 +1,7 @@
 //! What survives a restart, and what is recorded of requests.
 
 use super::*;
-use crate::sandbox::SandboxError;
+use crate::sandbox::{SandboxError, StateError};
 
 #[tokio::test]
 async fn what_is_held_survives_in_a_file() {
@@ -19,6 +19,8 @@ async fn what_is_held_survives_in_a_file() {
     bench.post(IMPORT, named).await;
     bench.post("/v1/calendars/contacts/block", json!({ "emails": ["bo@example.org"] })).await;
     bench.post(CREATE, event("Demo", Some("demo-1"))).await;
+    let guest = json!({ "event_id": "evt-sandbox00001", "guests": [{ "email": "di@example.org" }] });
+    assert_eq!(bench.post("/v1/events/guests/add", guest).await.0, 200);
     let second = [("x-luma-api-key", "second-key")];
     bench.send(Method::POST, IMPORT, &second, r#"{"contacts":[{"email":"cy@example.org"}]}"#).await;
     let (before, events) = (bench.get(LIST).await.1, bench.sandbox.events());
@@ -27,6 +29,7 @@ async fn what_is_held_survives_in_a_file() {
     assert!(!text.contains(KEY) && !text.contains("second-key"), "no key is kept");
 
     let bench = Bench::new(options()).await;
+    assert_eq!(bench.sandbox.outbox_of(KEY).len(), 1, "who was mailed was");
     assert_eq!((bench.get(LIST).await.1, bench.sandbox.events()), (before, events));
     assert_eq!(bench.sandbox.members_of("second-key").len(), 1);
     assert_eq!(bench.counts().requests, 1, "counters begin anew");
@@ -42,18 +45,46 @@ async fn what_is_held_survives_in_a_file() {
 }
 
 #[tokio::test]
-async fn a_change_is_in_the_file_soon_and_without_a_stop() {
+async fn a_change_is_in_the_file_before_it_is_answered() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("state.json");
     let bench = Bench::new(Options { state: Some(path.clone()), ..Options::default() }).await;
     assert!(path.exists(), "a file that cannot be written shows at the start");
-    bench.import(&["ana@example.org"], &[]).await;
+    let holds = |what: &str| std::fs::read_to_string(&path).expect("a file").contains(what);
+    for number in 0..20 {
+        let email = format!("p{number}@example.org");
+        bench.import(&[&email], &[]).await;
+        assert!(holds(&email), "{email}");
+    }
+    bench.post(CREATE, event("Demo", Some("demo-1"))).await;
+    assert!(holds("demo-1"));
+    let second = Options { state: Some(path.clone()), ..Options::default() };
+    let error = Sandbox::start(second, Clock::system()).await.err().expect("an error");
+    assert!(matches!(error, SandboxError::State { source: StateError::InUse, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_kept_is_not_answered_until_it_can() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("state.json");
+    let bench = Bench::new(Options { state: Some(path.clone()), ..Options::default() }).await;
+    // Nobody, not even root, writes to a file where a folder is.
+    let new = dir.path().join("state.json.new");
+    std::fs::create_dir(&new).expect("a folder");
+    let body = json!({ "contacts": [{ "email": "ana@example.org" }] }).to_string();
+    let request = bench.client.post(bench.sandbox.url() + IMPORT).header("x-luma-api-key", KEY).body(body);
+    let waiting = tokio::spawn(request.send());
     let began = std::time::Instant::now();
-    while !std::fs::read_to_string(&path).expect("a file").contains("ana@example.org") {
-        assert!(began.elapsed() < Duration::from_secs(20), "nothing was written");
-        bench.clock.advance(Duration::from_secs(1));
+    while bench.counts().imports == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it did not arrive");
         tokio::task::yield_now().await;
     }
+    assert!(!waiting.is_finished(), "it was answered");
+    assert!(!std::fs::read_to_string(&path).expect("a file").contains("ana@example.org"));
+    std::fs::remove_dir(&new).expect("an empty folder");
+    let answer = waiting.await.expect("a task").expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    assert!(std::fs::read_to_string(&path).expect("a file").contains("ana@example.org"));
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ async fn tags_are_made_changed_and_taken_away() {
     assert_eq!(bench.post("/v1/calendars/contact-tags/delete", id).await, (400, refusal("Tag not found.")));
     assert_eq!(bench.sandbox.members()["ana@example.org"], ["tag-sandbox00002"]);
     assert_eq!(bench.tag("next").await, "tag-sandbox00003", "an id is never given twice");
+    let names = [("tag-sandbox00002", "press"), ("tag-sandbox00003", "next")];
+    assert_eq!(bench.sandbox.tags_of(KEY), names.map(|(id, name)| (id.into(), name.into())).into());
 }
 
 #[tokio::test]
@@ -101,6 +103,21 @@ async fn applying_counts_contacts_and_makes_none() {
         bench.post(APPLY, json!({ "tag": "none", "emails": [] })).await,
         (400, refusal("Tag not found."))
     );
+}
+
+#[tokio::test]
+async fn a_tag_that_changes_nothing_counts_or_does_not() {
+    for (mode, count) in [("counted", 1), ("uncounted", 0)] {
+        let bench = Bench::new(set(&[("tag-again", mode)])).await;
+        bench.tag("VIP").await;
+        bench.import(&["ana@example.org"], &["VIP"]).await;
+        let body = json!({ "tag": "VIP", "emails": ["ana@example.org", "bo@example.org"] });
+        let applied = json!({ "applied_count": count, "skipped_count": 1 });
+        assert_eq!(bench.post(APPLY, body.clone()).await, (200, applied), "{mode}");
+        let removed = |count| (200, json!({ "removed_count": count, "skipped_count": 1 }));
+        assert_eq!(bench.post(UNAPPLY, body.clone()).await, removed(1), "{mode}");
+        assert_eq!(bench.post(UNAPPLY, body).await, removed(count), "{mode}");
+    }
 }
 
 #[tokio::test]
