@@ -116,7 +116,7 @@ fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
             initial_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_mins(5),
         },
-        allowance: Allowance { requests: 1_000_000, window: Duration::from_secs(1) },
+        allowance: Allowance { requests: 1_000_000, window: Duration::from_secs(1), reserve: 0 },
         max_in_flight,
         max_wait: Duration::from_secs(5),
         queue_rows: 10_000,

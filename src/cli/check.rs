@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::explain::explain;
 use super::out;
 use super::sources;
+use super::words::count;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Database};
 use crate::domain::verdict::{Cause, Verdict};
@@ -52,7 +53,8 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
             let name = Some(account.name.to_string());
             let found = folder_settings(&config, &account.name).map(|settings| folder(&settings.root));
             let key = key(&account, &mut users).await;
-            let found = found.into_iter().chain([key]);
+            let tags = if key.exit == Exit::Ok { tags(&account).await } else { None };
+            let found = found.into_iter().chain([key]).chain(tags);
             findings.extend(found.map(|finding| Finding { account: name.clone(), ..finding }));
         }
     }
@@ -129,6 +131,38 @@ fn folder(root: &Path) -> Finding {
     }
 }
 
+/// Holds the tags of the configuration against those that Luma lists, where it does.
+async fn tags(account: &Account) -> Option<Finding> {
+    let client = client(&account.luma, &Clock::system()).ok()?;
+    client.routes().tags?;
+    let finding = |exit, text| Finding { exit, ..Finding::ok("tags", text) };
+    let list = match client.tags().await {
+        Ok((list, _)) => list,
+        Err(reply) => {
+            let said = reply.verdict.detail().unwrap_or("too many requests").to_owned();
+            return Some(finding(Exit::TryLater, format!("Luma does not list them: {said}")));
+        }
+    };
+    let known = count(list.tags.len() as u64, "tag");
+    let listed = list.tags.into_iter().map(|tag| (tag.name, tag.id));
+    let book = account.tags.with_listed(listed, list.is_complete);
+    let missing: Vec<String> = book
+        .iter()
+        .filter(|(_, id)| !book.may_exist(id))
+        .map(|(name, id)| format!("`{name}` is `{id}`, which Luma does not have"))
+        .collect();
+    Some(match missing.as_slice() {
+        [] => Finding::ok("tags", format!("Luma has {known}, and all that `[tags]` names are among them")),
+        missing => finding(
+            Exit::Config,
+            format!(
+                "{}\nhint: mend their ids in `[tags]`, or leave them out: names are looked up",
+                missing.join("; ")
+            ),
+        ),
+    })
+}
+
 /// Asks Luma whom an account's key belongs to; `users` are those of the accounts before it.
 async fn key(account: &Account, users: &mut Vec<(String, String)>) -> Finding {
     let finding = |exit, text| Finding { exit, ..Finding::ok("key", text) };
@@ -138,7 +172,7 @@ async fn key(account: &Account, users: &mut Vec<(String, String)>) -> Finding {
     };
     match client.whoami().await {
         Ok((identity, _)) => {
-            let (id, name) = (identity.id.unwrap_or_default(), identity.name.unwrap_or_default());
+            let (id, name) = (identity.owner().unwrap_or_default(), identity.name.unwrap_or_default());
             let twin = users.iter().find(|(user, _)| *user == id && !id.is_empty());
             let twin = twin.map(|(_, other)| {
                 format!("\nwarning: account `{other}` belongs to the same user, whose quota would be used up twice")

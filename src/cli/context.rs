@@ -147,6 +147,7 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         allowance: Allowance {
             requests: rate.requests - rate.reserve,
             window: rate.window + headroom(rate.window),
+            reserve: rate.reserve,
         },
         max_in_flight: account.luma.max_in_flight,
         max_wait: config.batch.max_wait,

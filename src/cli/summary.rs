@@ -101,6 +101,12 @@ impl Summary {
         let spent = run.finished_at.map(|end| end.since(run.created_at));
         let spent = spent.map(|spent| format!(" in {:.1} s", spent.as_secs_f64())).unwrap_or_default();
         let _ = write!(text, "\n  {}{spent}", count(*requests, "request"));
+        if counts.unchanged > 0 && run.kind == Kind::Members {
+            text.push_str(
+                "\n  unchanged: delivered before with all these tags; a changed name alone sends nothing, for Luma keeps \
+                 the first it is given",
+            );
+        }
         if !self.twins.is_empty() {
             let thing = thing(run.source);
             let again = |(line, twin): &(u64, u64)| format!("{thing} {line} is {thing} {twin} again");

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
+use super::error::chain;
 use super::identity::LOOK_AGAIN;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::outcome::{Block, BlockCause};
 use crate::domain::verdict::{Cause, Verdict};
-use crate::luma::{Answered, Reply};
-use crate::store::{Claims, Scope};
+use crate::luma::{Answered, Quota, Reply};
+use crate::store::{Claims, Scope, Shared};
+
+/// Less than clocks differ by: a moment so shortly past is one that is over.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Asks once, as soon as the quota lets it: what Luma says, or the reply that does not say it.
@@ -56,6 +60,7 @@ impl Engine {
         };
         Progress::add(&self.progress.requests, 1);
         let (Ok((_, reply)) | Err(reply)) = &answer;
+        self.note_shared(attempt, reply.quota).await;
         let (verdict, detail) = (reply.verdict.as_str(), reply.verdict.detail());
         self.store.settle_request(attempt, reply.status, verdict, detail, self.clock.now()).await?;
         Ok(answer)
@@ -106,6 +111,28 @@ impl Engine {
                 | Verdict::TooLarge { .. }
                 | Verdict::Halted { .. } => return Ok(Err(reply)),
             }
+        }
+    }
+
+    /// Notes what an answer says is left to all who share the calendar, once that is not plenty: everybody
+    /// else's requests are in it.
+    pub(super) async fn note_shared(&self, attempt: i64, quota: Option<Quota>) {
+        let now = self.clock.now();
+        let Some(Quota { remaining, limit, reset }) = quota else { return };
+        if limit.is_some_and(|limit| remaining > limit / 2) {
+            return;
+        }
+        // No window is longer than ours, whatever a header says. One that has just ended says nothing.
+        let window = self.settings.allowance.window;
+        let until = match reset {
+            Some(reset) if reset > now => reset.min(now.plus(window)),
+            Some(reset) if now.since(reset) < CLOCKS_DIFFER => return,
+            Some(_) | None => now.plus(window),
+        };
+        let shared = Shared { left: remaining, after: attempt, until };
+        if let Err(error) = self.store.note_shared(&self.settings.account, shared, now).await {
+            // The next answer says it again.
+            tracing::debug!(error = chain(&error), "what is left to others was not noted");
         }
     }
 

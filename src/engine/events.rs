@@ -178,6 +178,7 @@ impl Engine {
             reply = self.client.create_event(&event.body) => reply,
             () = stop.aborted() => EventReply::interrupted("lumasync was stopped before the answer"),
         };
+        self.note_shared(event.claim_id, reply.quota).await;
         let facts = EventFacts {
             attempts: event.attempts,
             faults: event.faults,

@@ -26,10 +26,10 @@ impl Engine {
     }
 
     async fn remember_identity(&self, identity: Identity) -> Result<Identity, EngineError> {
-        if let Some(found) = &identity.id {
-            let known = self.store.set_identity(&self.settings.account, found).await?;
-            if let Some(known) = known.filter(|known| known != found) {
-                return Err(EngineError::WrongAccount { known, found: found.clone() });
+        if let Some((user, found)) = identity.id.as_ref().zip(identity.owner()) {
+            let known = self.store.set_identity(&self.settings.account, user, &found).await?;
+            if let Some(known) = known.filter(|known| *known != found) {
+                return Err(EngineError::WrongAccount { known, found });
             }
         }
         self.warn_of_twins(&identity).await?;
@@ -42,7 +42,7 @@ impl Engine {
     /// Two names for one calendar would use up its quota twice, and keep two ledgers of it.
     async fn warn_of_twins(&self, identity: &Identity) -> Result<(), EngineError> {
         let own = &self.settings.account;
-        let is_twin = |other: &&Account| other.name != *own && other.identity == identity.id;
+        let is_twin = |other: &&Account| other.name != *own && other.identity == identity.owner();
         let accounts = if identity.id.is_some() { self.store.accounts().await? } else { Vec::new() };
         for other in accounts.iter().filter(is_twin) {
             tracing::warn!(account = own, other = other.name, "both accounts belong to the same Luma user");

@@ -17,7 +17,7 @@ use crate::store::{ClaimedBatch, Recipient, Settlement, StoreError};
 pub(super) const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
 
 impl Engine {
-    /// Sends a batch and decides what became of it. Nothing is written here.
+    /// Sends a batch and decides what became of it; its outcome is written elsewhere.
     pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Settlement {
         let addresses: Vec<&str> = batch.recipients.iter().map(|to| to.email.as_str()).collect();
         let body_bytes = self.body_bytes(&batch);
@@ -30,10 +30,17 @@ impl Engine {
             // This machine slept: others may hold the batch by now, and its place in the window is gone.
             return unsent(batch, Outcome::Again { due_at: now, costs_attempt: false });
         }
+        if let Some(unknown) = self.lacks_tag(&batch.tags, stop).await {
+            let again = Outcome::Again { due_at: self.clock.now(), costs_attempt: false };
+            let reason = format!("{unknown} ({})", Cause::Tags.hint());
+            tracing::error!(run = batch.run_id, %unknown, "nothing is sent with a tag that is not there");
+            return Settlement { halt: Some((Cause::Tags, reason)), ..unsent(batch, again) };
+        }
         let reply = tokio::select! {
             reply = self.client.import(&batch.tags, batch.recipients.iter().map(contact)) => reply,
             () = stop.aborted() => Reply::interrupted(),
         };
+        self.note_shared(batch.claim_id, reply.quota).await;
         let judged = match &reply.verdict {
             Verdict::Refused { message } => match self.evidence(&batch, message, &addresses, stop).await {
                 Ok(judged) => judged,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Engine, EngineError, Stop};
 use crate::clock::Time;
-use crate::domain::tag::{MOST_UNKNOWN, TagBook, TagSet};
+use crate::domain::tag::{MOST_UNKNOWN, TagBook, TagSet, UnknownTag};
 use crate::luma::TagList;
 
 /// So long a list of tags is good enough where nothing is missing from it.
@@ -64,6 +64,9 @@ impl Engine {
 
     /// The tags of texts that hold for every row of an input, once Luma was asked for what is not known.
     pub async fn resolve_tags(&self, texts: &[String], stop: &Stop) -> Result<TagSet, EngineError> {
+        if texts.is_empty() {
+            return Ok(TagSet::default());
+        }
         self.list_tags(stop).await?;
         self.find_tags(&texts.iter().map(|text| text.trim().to_owned()).collect(), stop).await?;
         let book = self.tag_book();
@@ -77,6 +80,21 @@ impl Engine {
             book.resolve(id.as_str())?;
         }
         Ok(())
+    }
+
+    /// Why a request with these tags would be in vain, if Luma is known to lack one of them: it might take the
+    /// members and drop the tag without a word.
+    pub(super) async fn lacks_tag(&self, tags: &TagSet, stop: &Stop) -> Option<UnknownTag> {
+        let lacking = || {
+            let book = self.tag_book();
+            tags.ids().iter().find(|id| !book.may_exist(id)).cloned()
+        };
+        lacking()?;
+        // It may have been made since.
+        if let Err(error) = self.list_tags_anew(FRESH, stop).await {
+            tracing::debug!(%error, "the tags could not be listed anew");
+        }
+        lacking().map(|id| UnknownTag::Unlisted { name: id.to_string(), id })
     }
 
     /// Asks for the tags before an input is read. Where Luma does not say at once, the input is read with

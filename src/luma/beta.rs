@@ -63,7 +63,7 @@ pub(super) fn event_body(event: &BetaEvent) -> Value {
 pub(super) fn identity(answer: &Value) -> Identity {
     let user = answer.get("user").filter(|user| user.is_object()).unwrap_or(answer);
     let text = |key: &str| user.get(key).and_then(Value::as_str).map(str::to_owned);
-    Identity { id: text("api_id").or_else(|| text("id")), name: text("name") }
+    Identity { id: text("api_id").or_else(|| text("id")), calendar: None, name: text("name") }
 }
 
 #[cfg(test)]
@@ -92,7 +92,10 @@ mod tests {
             r#"{"user":{"api_id":"usr-1","name":"Ira"}}"#,
         ] {
             let found = identity(&serde_json::from_str(text).expect("JSON"));
-            assert_eq!(found, Identity { id: Some("usr-1".into()), name: Some("Ira".into()) });
+            assert_eq!(
+                found,
+                Identity { id: Some("usr-1".into()), calendar: None, name: Some("Ira".into()) }
+            );
         }
         assert_eq!(identity(&serde_json::json!({})), Identity::default());
     }

@@ -80,6 +80,7 @@ pub type Answered<T> = Result<(T, Reply), Reply>;
 #[derive(Clone, Debug)]
 pub struct Client {
     dialect: Dialect,
+    calendar_id: Option<String>,
     pub(super) http: reqwest::Client,
     /// For requests that may not be repeated: see `event`.
     pub(super) once: reqwest::Client,
@@ -118,6 +119,7 @@ impl Client {
         let once = builder().timeout(once_timeout).pool_max_idle_per_host(0).http1_only();
         Ok(Self {
             dialect: options.dialect,
+            calendar_id: options.calendar_id.clone(),
             http: http.build().map_err(ClientError::Build)?,
             once: once.build().map_err(ClientError::Build)?,
             once_timeout,
@@ -163,9 +165,12 @@ impl Client {
     /// Asks whom the key belongs to. The reply where Luma does not say.
     pub async fn whoami(&self) -> Answered<Identity> {
         let reply = self.send(self.http.get(self.url(self.routes().user))).await;
-        reply.says(|answer| match self.dialect {
-            Dialect::Beta2021 => Ok(beta::identity(answer)),
-            Dialect::V1 => v1::identity(answer),
+        reply.says(|answer| {
+            let identity = match self.dialect {
+                Dialect::Beta2021 => beta::identity(answer),
+                Dialect::V1 => v1::identity(answer)?,
+            };
+            Ok(Identity { calendar: self.calendar_id.clone(), ..identity })
         })
     }
 

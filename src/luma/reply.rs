@@ -19,8 +19,19 @@ use crate::domain::verdict::Verdict;
 pub struct Identity {
     /// Luma's id of the user, if the answer had one.
     pub id: Option<String>,
+    /// The calendar that a key of several acts on.
+    pub calendar: Option<String>,
     /// The user's name, if the answer had one.
     pub name: Option<String>,
+}
+
+impl Identity {
+    /// What a ledger belongs to: one user, or one calendar of theirs.
+    #[must_use]
+    pub fn owner(&self) -> Option<String> {
+        let id = self.id.as_ref()?;
+        Some(self.calendar.as_ref().map_or_else(|| id.clone(), |calendar| format!("{id} in {calendar}")))
+    }
 }
 
 /// What one request came to.

@@ -81,5 +81,5 @@ fn feedback_email(email: &FeedbackEmail) -> Value {
 pub(super) fn identity(answer: &Value) -> Result<Identity, Odd> {
     let user = unwrapped(answer, "user");
     let name = user.get("name").and_then(Value::as_str).map(str::to_owned);
-    Ok(Identity { id: Some(id(user)?.to_owned()), name })
+    Ok(Identity { id: Some(id(user)?.to_owned()), calendar: None, name })
 }

@@ -162,7 +162,7 @@ pub(super) async fn keep_saving(keeper: Arc<Keeper>, service: Arc<Service>, mut 
     loop {
         tokio::select! {
             _ = &mut end => return,
-            changed = changes.changed() => if changed.is_err() { return },
+            gone = changes.changed() => if gone.is_err() { return },
         }
         while let Err(error) = save(&keeper, &service).await {
             warn!(%error, file = %keeper.path.display(), "could not write the state of the sandbox");

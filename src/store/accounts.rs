@@ -133,15 +133,18 @@ impl Store {
     }
 
     /// Remembers whom the account's key belongs to. Returns whom it belonged to before, if anybody.
-    pub async fn set_identity(&self, account: &str, identity: &str) -> Result<Option<String>> {
+    pub async fn set_identity(&self, account: &str, user: &str, identity: &str) -> Result<Option<String>> {
         let known: Option<String> = write_tx!(self, tx => {
             // Writing comes first: whoever looks first may see nobody, and somebody enters meanwhile.
-            let entered = sqlx::query("update accounts set identity = $2 where name = $1 and identity is null")
-                .bind(account)
-                .bind(identity)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
+            let entered = sqlx::query(
+                "update accounts set identity = $2 where name = $1 and (identity is null or identity = $3)",
+            )
+            .bind(account)
+            .bind(identity)
+            .bind(user)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
             if entered == 1 {
                 None
             } else {

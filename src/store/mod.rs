@@ -54,7 +54,7 @@ pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
 pub use queue::{NewRow, QueueOutcome, QueueRow};
-pub use quota::Allowance;
+pub use quota::{Allowance, Shared};
 pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup, RunCounts, RunReport};
 pub use results::LineOutcome;
 pub use rows::{BadInput, Input, Intake, OpenBatch, PendingRow, UnkeptLines};

@@ -17,6 +17,19 @@ pub struct Allowance {
     pub requests: u32,
     /// In any span as long as this.
     pub window: Duration,
+    /// Requests that are left to others, of those that Luma says are left to all.
+    pub reserve: u32,
+}
+
+/// What Luma says is left to all who share an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// Requests that are left.
+    pub left: u32,
+    /// After which of ours.
+    pub after: i64,
+    /// Until when that holds.
+    pub until: Time,
 }
 
 /// When others may be looked at again, where nothing says when.
@@ -35,6 +48,18 @@ pub(super) struct Gate {
     pub(super) answered: i64,
     /// Requests not answered yet.
     pub(super) under_way: i64,
+    /// Requests that are left to all who share the allowance, if Luma said so and that still holds.
+    pub(super) shared_left: Option<i64>,
+    pub(super) shared_until: Option<Time>,
+}
+
+impl Gate {
+    /// How many requests others leave us, where that is known; or when to ask again.
+    pub(super) fn left_by_others(&self, allowance: &Allowance) -> std::result::Result<Option<i64>, Time> {
+        let Some((left, until)) = self.shared_left.zip(self.shared_until) else { return Ok(None) };
+        let left = left - i64::from(allowance.reserve);
+        if left > 0 { Ok(Some(left)) } else { Err(until) }
+    }
 }
 
 /// Reads what stands between a worker and its next request.
@@ -45,13 +70,19 @@ macro_rules! gate {
                     case when max_body_until > $2 then max_body end as max_body,
                     exists (select 1 from workers where id = $4) as is_alive,
                     (select count(*) from attempts where account = $1 and finished_at > $3) as answered,
-                    (select count(*) from attempts where account = $1 and verdict is null) as under_way
+                    (select count(*) from attempts where account = $1 and verdict is null) as under_way,
+                    -- What is dated further away than a window was written by a clock that was ahead.
+                    case when shared_until > $2 and shared_until <= $5 then
+                         shared_left - (select count(*) from attempts
+                                         where account = $1 and id > shared_after) end as shared_left,
+                    shared_until
                from accounts where name = $1",
         )
         .bind($claims.account)
         .bind($now)
         .bind($now.minus($claims.allowance.window))
         .bind($claims.worker_id)
+        .bind($now.plus($claims.allowance.window))
         .fetch_one(&mut *$tx)
         .await?
     };
@@ -63,8 +94,12 @@ macro_rules! room {
     ($tx:ident, $claims:expr, $gate:expr, $now:expr) => {{
         let allowance = &$claims.allowance;
         let places = i64::from(allowance.requests) - $gate.under_way;
-        if places > $gate.answered {
-            Ok(places - $gate.answered)
+        let left = $gate.left_by_others(allowance);
+        if let Err(until) = left {
+            Err(until)
+        } else if places > $gate.answered {
+            let own = places - $gate.answered;
+            Ok(left.ok().flatten().map_or(own, |left| left.min(own)))
         } else {
             // The answer whose leaving the window makes room for one more.
             let leaves: Option<Time> = sqlx::query_scalar(
@@ -116,6 +151,24 @@ impl Store {
             Ok(id)
         }});
         Ok(granted)
+    }
+
+    /// Notes what Luma says is left to all who share an account's allowance; a later request knows better.
+    pub async fn note_shared(&self, account: &str, shared: Shared, now: Time) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "update accounts set shared_left = $2, shared_after = $3, shared_until = $4
+                  where name = $1 and (shared_after is null or shared_after < $3 or shared_until <= $5)",
+            )
+            .bind(account)
+            .bind(i64::from(shared.left))
+            .bind(shared.after)
+            .bind(shared.until)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        });
+        Ok(())
     }
 
     /// Completes the record of a request that carried no rows.

@@ -93,7 +93,7 @@ impl World {
             worker_id: self.worker,
             scope: Scope::All,
             limit: 1,
-            allowance: Allowance { requests: 1_000, window: Duration::from_secs(1) },
+            allowance: Allowance { requests: 1_000, window: Duration::from_secs(1), reserve: 0 },
             route: "POST /event/create",
             with_names: false,
         };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lumasync::sandbox::{Limit, Options};
 
-use crate::support::{Bench, Ended, KEY, Luma, PATIENCE, People, faulty, wait_until};
+use crate::support::{Bench, Ended, KEY, Luma, PATIENCE, People, faulty, import_route, wait_until};
 
 pub(crate) const SMALL: &str = "batch.max_rows = 10\nluma.timeout = \"500ms\"\n";
 
@@ -188,12 +188,12 @@ fn bodies_that_are_too_large_are_halved_and_the_ceiling_is_remembered() {
     assert!(bench.luma.members() == people.members, "{ended}");
     assert_eq!(counts.repeats, 0);
     // Without a memory each of the ten would be refused 7 times.
-    let refused = counts.answers["POST /user/audience/import"].get(&413).copied().unwrap_or(0);
+    let refused = counts.answers[import_route()].get(&413).copied().unwrap_or(0);
     assert!(refused <= 20 && counts.requests <= 1 + 80 + 20, "{counts:?}");
 
     bench.scratch.write("more.csv", People::clean(6_000, None).csv);
     bench.sync(["more.csv"]).run().with_code(0);
-    let after = bench.luma.snapshot().answers["POST /user/audience/import"][&413];
+    let after = bench.luma.snapshot().answers[import_route()][&413];
     assert_eq!(after, refused, "the next run knows the ceiling");
 }
 

@@ -31,7 +31,7 @@ fn settings(dir: &Path) -> Settings {
             initial_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_mins(1),
         },
-        allowance: Allowance { requests: 100, window: Duration::from_mins(1) },
+        allowance: Allowance { requests: 100, window: Duration::from_mins(1), reserve: 0 },
         max_in_flight: 4,
         max_wait: Duration::ZERO,
         queue_rows: 100,

@@ -41,7 +41,7 @@ async fn new_rows_are_read_by_account_and_strays_apart(db: &Fixture) {
 async fn an_account_is_entered_once(db: &Fixture) {
     for _ in 0..2 {
         db.store.enter_account(PARIS).await.expect("entered");
-        db.store.set_identity(PARIS, "usr-2").await.expect("written");
+        db.store.set_identity(PARIS, "usr-2", "usr-2").await.expect("written");
     }
     let known = db.store.accounts().await.expect("read");
     let known: Vec<_> =

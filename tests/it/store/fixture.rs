@@ -22,7 +22,8 @@ use crate::support::{Outside, Scratch, TestDatabase};
 pub(super) const ACCOUNT: &str = "main";
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// A quota that nobody meets.
-pub(super) const FREE: Allowance = Allowance { requests: 1_000_000, window: Duration::from_secs(1) };
+pub(super) const FREE: Allowance =
+    Allowance { requests: 1_000_000, window: Duration::from_secs(1), reserve: 0 };
 /// Where every clock starts: 2026-11-22T18:00:00Z and some microseconds.
 const START: Time = Time::from_micros(1_795_370_400_123_456);
 /// Everything that is ever written, for tests that say that nothing was.

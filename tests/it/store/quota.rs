@@ -20,7 +20,7 @@ on_every_database! {
     many_tasks_at_once_share_one_window,
 }
 
-const SMALL: Allowance = Allowance { requests: 7, window: Duration::from_secs(10) };
+const SMALL: Allowance = Allowance { requests: 7, window: Duration::from_secs(10), reserve: 0 };
 
 /// A request as the test saw it: it arrived at some moment between these.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +147,7 @@ async fn many_tasks_at_once_share_one_window(db: &Fixture) {
 async fn the_last_places_of_a_window_are_taken_once(db: &Fixture) {
     const TASKS: usize = 6;
     db.list(&refs(&people(0..300)), "", 1).await;
-    let allowance = Allowance { requests: 4, window: Duration::from_secs(1) };
+    let allowance = Allowance { requests: 4, window: Duration::from_secs(1), reserve: 0 };
     let mut hands = Vec::new();
     for _ in 0..TASKS {
         hands.push((db.open().await.expect("opened"), db.worker().await));
@@ -177,7 +177,7 @@ async fn the_last_places_of_a_window_are_taken_once(db: &Fixture) {
 async fn questions_and_batches_at_once_share_one_window(db: &Fixture) {
     const TASKS: usize = 8;
     db.list(&refs(&people(0..300)), "", 1).await;
-    let allowance = Allowance { requests: 4, window: Duration::from_secs(1) };
+    let allowance = Allowance { requests: 4, window: Duration::from_secs(1), reserve: 0 };
     let mut hands = Vec::new();
     for place in 0..TASKS {
         hands.push((db.open().await.expect("opened"), db.worker().await, place % 2 == 0));

@@ -1,12 +1,31 @@
 //! A configuration for tests: the local Luma, and no wait longer than it has to be.
 
+use lumasync::domain::dialect::Dialect;
+
+/// What the binary speaks: the beta, or what `LUMASYNC_TEST_DIALECT` says.
+pub(crate) fn dialect() -> Dialect {
+    match std::env::var("LUMASYNC_TEST_DIALECT") {
+        Ok(name) => Dialect::parse(&name).unwrap_or_else(|| panic!("LUMASYNC_TEST_DIALECT is `{name}`")),
+        Err(_) => Dialect::Beta2021,
+    }
+}
+
+/// The route of imports in that dialect.
+pub(crate) fn import_route() -> &'static str {
+    match dialect() {
+        Dialect::Beta2021 => "POST /user/audience/import",
+        Dialect::V1 => "POST /v1/calendars/contacts/import",
+    }
+}
+
 /// The text of a `lumasync.toml`. `extra` holds lines of `section.key = value`; such a line takes the place
 /// of ours for the same key.
 pub(crate) fn config_text(database: &str, url: &str, extra: &str) -> String {
     let (database, url) = (format!("\"{database}\""), format!("\"{url}\""));
+    let dialect = format!("\"{}\"", dialect());
     let ours = [
         ("database.url", database.as_str()),
-        ("luma.dialect", "\"beta-2021\""),
+        ("luma.dialect", &dialect),
         ("luma.base_url", &url),
         ("luma.api_key", "\"env:TEST_LUMA_KEY\""),
         ("luma.rate_limit.requests", "200"),

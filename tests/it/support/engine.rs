@@ -52,7 +52,7 @@ fn settings(root: PathBuf, told: Told) -> Settings {
         origin: "loopback".to_owned(),
         limits: BatchLimits { max_rows: 500, max_bytes: 1 << 20 },
         retry: RetryPolicy { max_attempts: 8, initial_backoff: second, max_backoff: second },
-        allowance: Allowance { requests: 1_000, window: second },
+        allowance: Allowance { requests: 1_000, window: second, reserve: 0 },
         max_in_flight: 1,
         max_wait: second,
         queue_rows: 1_000,
