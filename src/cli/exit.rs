@@ -75,9 +75,9 @@ impl Exit {
             | EngineError::Halted { .. }
             | EngineError::Columns { .. }
             | EngineError::Overlap { .. }
-            | EngineError::Tag(_)
             | EngineError::Mixed { .. } => Self::Config,
             EngineError::Source { fault, .. } if fault.is_about_the_query() => Self::Config,
+            EngineError::Tag(_) => Self::Usage,
             EngineError::Stopped => Self::Terminated,
             error if error.is_passing() => Self::TryLater,
             _ => Self::Failed,

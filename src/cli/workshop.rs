@@ -16,6 +16,7 @@ use super::signals::Signals;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Luma, RateLimit};
 use crate::domain::account::MAIN;
+use crate::domain::dialect::Dialect;
 use crate::domain::state::Kind;
 use crate::engine::{DrainEnd, Engine, EngineError, Equipment, Fleet, Stop};
 use crate::luma::Throttle;
@@ -255,6 +256,15 @@ async fn start_sandbox(
         options.further.push(FurtherKey { key, limit: limit(account.luma.rate_limit) });
     }
     config.luma.api_key = options.key.clone().into();
+    // Today's API has tags of its own: those of the configuration, and names in rows are made when they are met.
+    let accounts: Vec<Account> = config.accounts().collect();
+    if accounts.iter().any(|account| account.luma.dialect == Dialect::V1) {
+        let tags = accounts.iter().flat_map(|account| account.tags.iter());
+        options.known_tags = tags.map(|(name, id)| format!("{id}={name}")).collect();
+        std::iter::once(&mut config.luma)
+            .chain(config.further.iter_mut().map(|account| &mut account.luma))
+            .for_each(|luma| luma.create_missing_tags = luma.dialect == Dialect::V1);
+    }
     let sandbox = Sandbox::start(options, clock.clone()).await?;
     let address: url::Url = sandbox.url().parse().context("the sandbox has no address")?;
     let accounts = config.further.iter_mut().map(|account| &mut account.luma);

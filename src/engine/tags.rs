@@ -85,6 +85,12 @@ impl Engine {
     /// Why a request with these tags would be in vain, if Luma is known to lack one of them: it might take the
     /// members and drop the tag without a word.
     pub(super) async fn lacks_tag(&self, tags: &TagSet, stop: &Stop) -> Option<UnknownTag> {
+        if tags.is_empty() {
+            return None;
+        }
+        if let Err(error) = self.list_tags(stop).await {
+            tracing::debug!(%error, "the tags could not be listed");
+        }
         let lacking = || {
             let book = self.tag_book();
             tags.ids().iter().find(|id| !book.may_exist(id)).cloned()

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use lumasync::domain::dialect::Dialect;
 use lumasync::sandbox::Options;
 
 use crate::faults::{SMALL, no_false_delivery};
-use crate::support::{Bench, Luma, People};
+use crate::support::{Bench, Luma, People, dialect};
 
 #[test]
 fn a_tag_that_luma_does_not_know_stops_the_run_after_a_few_requests() {
+    if dialect() == Dialect::V1 {
+        // Its tags are listed: the rows are told apart before a request.
+        return;
+    }
     let known_tags = vec!["tag-press".to_owned()];
     let bench = Bench::with(Options { limit: None, known_tags, ..Options::default() }, SMALL);
     let people = People::clean(1_000, Some("vip"));

@@ -97,7 +97,11 @@ impl TagBook {
         let text = text.trim();
         let name = || text.chars().take(80).collect::<String>();
         let folded = text.to_lowercase();
-        let written = self.names.get(&folded).cloned().or_else(|| TagId::parse(text));
+        if let Some(id) = self.names.get(&folded) {
+            let unlisted = || UnknownTag::Unlisted { name: name(), id: id.clone() };
+            return self.may_exist(id).then(|| id.clone()).ok_or_else(unlisted);
+        }
+        let written = TagId::parse(text);
         if let Some(id) = written.as_ref().filter(|id| self.may_exist(id)) {
             return Ok(id.clone());
         }
@@ -183,6 +187,10 @@ mod tests {
         let unlisted = listed(true).resolve("tag-5").expect_err("unknown");
         assert_eq!(unlisted.to_string(), "Luma has no tag `tag-5`");
         assert_eq!(unlisted.missing(), None, "nobody makes a tag of an id");
+        let gone = TagBook::new([("newsletter".into(), id("tag-5"))]);
+        let gone = gone.with_listed([("Newsletter".to_owned(), id("tag-1"))], true);
+        let told = gone.resolve("newsletter").expect_err("the configuration says which").to_string();
+        assert_eq!(told, "`newsletter` is `tag-5` in `[tags]`, and Luma has no tag `tag-5`");
         assert_eq!(listed(false).resolve("tag-5"), Ok(id("tag-5")));
         assert!(listed(true).may_exist(&id("tag-2")) && !listed(true).may_exist(&id("tag-5")));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::config::dialect;
 use lumasync::clock::Clock;
 use lumasync::domain::dialect::Dialect;
-use lumasync::sandbox::{HeldEvent, Options, Sandbox, Snapshot};
+use lumasync::sandbox::{HeldEvent, Options, Request, Sandbox, Snapshot};
 use tokio::runtime::{Builder, Runtime};
 
 /// The key that it lets in, which the binary finds in `TEST_LUMA_KEY`.
@@ -62,6 +62,23 @@ impl Luma {
     /// Everybody that a key holds, with their tags.
     pub(crate) fn members_of(&self, key: &str) -> BTreeMap<String, Vec<String>> {
         self.sandbox.members_of(key)
+    }
+
+    /// Everybody it holds with their name, by address.
+    pub(crate) fn names(&self) -> BTreeMap<String, Option<String>> {
+        self.sandbox.contacts_of(KEY).into_iter().map(|contact| (contact.email, contact.name)).collect()
+    }
+
+    /// The names of its tags, in order.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.sandbox.tags_of(KEY).into_values().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Every request so far, where they are recorded.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.sandbox.requests()
     }
 
     /// Every event it holds.

@@ -19,7 +19,7 @@ mod wait;
 
 pub(crate) use bench::{Bench, PATIENCE, faulty};
 pub(crate) use binary::{Binary, Ended, Running};
-pub(crate) use config::{config_text, import_route};
+pub(crate) use config::{config_text, dialect, import_route};
 pub(crate) use db::Db;
 pub(crate) use engine::{Told, fleet};
 pub(crate) use foreign::Foreign;
