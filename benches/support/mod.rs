@@ -1,4 +1,4 @@
-//! What both benchmarks stand on: a list, processes of their own for what is measured, a table.
+//! What all benchmarks stand on: a list, processes of their own for what is measured, a table.
 //!
 //! Nothing here asserts a time. What is wrong in kind (a count that is off) is an error.
 

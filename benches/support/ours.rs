@@ -28,7 +28,7 @@ const NOBODY: &str = "http://127.0.0.1:9";
 pub(crate) fn take(db: &str, file: &str) -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
         let started = Instant::now();
-        let engine = open(Path::new(db), NOBODY, 1).await?;
+        let engine = open(db, Path::new(file), NOBODY, 1).await?;
         let (_stopper, stop) = Stopper::new();
         let run = take_file(&engine, Path::new(file), &stop).await?;
         let seconds = started.elapsed().as_secs_f64();
@@ -48,7 +48,7 @@ pub(crate) fn send(db: &str, file: &str, url: &str, in_flight: &str) -> anyhow::
     let in_flight = in_flight.parse()?;
     Runtime::new()?.block_on(async {
         let started = Instant::now();
-        let engine = open(Path::new(db), url, in_flight).await?;
+        let engine = open(db, Path::new(file), url, in_flight).await?;
         let (_stopper, stop) = Stopper::new();
         let alive = engine.spawn_keep_alive(&stop);
         let run = take_file(&engine, Path::new(file), &stop).await?;
@@ -86,7 +86,8 @@ async fn take_file(engine: &Engine, file: &Path, stop: &Stop) -> anyhow::Result<
     }
 }
 
-async fn open(db: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engine> {
+/// `db` is a path, or a URL of Postgres.
+async fn open(db: &str, file: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engine> {
     let clock = Clock::system();
     let options = ClientOptions {
         dialect: lumasync::domain::dialect::Dialect::Beta2021,
@@ -98,13 +99,17 @@ async fn open(db: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engi
     };
     let client = Client::new(&options, clock.clone())?;
     let throttle = Throttle::new(std::num::NonZeroU32::MAX);
-    let store = Store::open_sqlite(db).await?;
-    let settings = settings(db, max_in_flight)?;
+    let store = if db.starts_with("postgres:") {
+        Store::open_postgres(db, "the server of the benchmark").await?
+    } else {
+        Store::open_sqlite(Path::new(db)).await?
+    };
+    let settings = settings(file, max_in_flight)?;
     Ok(Engine::start(store, client, clock, settings, throttle, 0).await?)
 }
 
 /// The product's own, but for a quota that is never met.
-fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
+fn settings(file: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
     let tags = TAGS.map(|(name, id)| TagId::parse(id).map(|id| (name.to_owned(), id)));
     let tags: Option<Vec<_>> = tags.into_iter().collect();
     Ok(Settings {
@@ -126,7 +131,7 @@ fn settings(db: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         create_missing_tags: false,
         read: ReadOptions::default(),
         refuse_files: false,
-        spill_dir: db.parent().context("a database in no folder")?.to_owned(),
+        spill_dir: file.parent().context("a file in no folder")?.to_owned(),
         folder: None,
         sources: Vec::new(),
         schedules: Vec::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lumasync::clock::{Clock, Time};
 use lumasync::store::{Store, WorkerIdentity};
 
-use crate::support::{Bench, Cluster, Db, PATIENCE, Running, TestDatabase, wait_until, within};
+use crate::support::{Bench, Db, PATIENCE, Running, TestDatabase, own_cluster, wait_until, within};
 
 const EXTRA: &str = "folder.path = \"\"\nbatch.max_rows = 10\nretry.max_attempts = 50\nqueue.max_rows = 300";
 const FAULTS: &str = "500@5%,reset-after@3%,slow=10ms";
@@ -55,17 +55,17 @@ fn all_arrived(bench: &Bench, rows: usize, services: Vec<Running>) {
 
 #[test]
 fn a_server_that_stops_and_starts_three_times_costs_nothing() {
-    let Some(mut cluster) = Cluster::new() else { return };
+    let Some(mut cluster) = own_cluster() else { return };
     let bench = Bench::on(&cluster.url("postgres"), FAULTS, EXTRA);
     let services = vec![bench.serve(), bench.serve()];
     insert(&bench.db(), 4_000);
     for round in 1..=3 {
         wait_until(PATIENCE, "some deliveries", || delivered(&bench) >= round * 800);
-        cluster.stop();
+        cluster.stop().expect("stopped");
         wait_until(PATIENCE, "a warning", || {
             services.iter().all(|service| service.stderr().matches("database").count() > 0)
         });
-        cluster.start();
+        cluster.start().expect("started");
     }
     all_arrived(&bench, 4_000, services);
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod binary;
+mod cluster;
 mod config;
 mod db;
 mod engine;
@@ -26,7 +27,7 @@ pub(crate) use foreign::Foreign;
 pub(crate) use luma::{KEY, Luma};
 pub(crate) use outside::Outside;
 pub(crate) use people::{Members, People};
-pub(crate) use postgres::{Cluster, TestDatabase};
+pub(crate) use postgres::{TestDatabase, own_cluster};
 pub(crate) use scratch::Scratch;
 pub(crate) use tls::TlsFront;
 pub(crate) use wait::{wait_until, within};
