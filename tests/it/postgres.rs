@@ -7,7 +7,7 @@ use std::time::Duration;
 use lumasync::clock::{Clock, Time};
 use lumasync::store::{Store, WorkerIdentity};
 
-use crate::support::{Bench, Db, PATIENCE, Running, TestDatabase, own_cluster, wait_until, within};
+use crate::support::{Bench, Db, PATIENCE, People, Running, TestDatabase, own_cluster, wait_until, within};
 
 const EXTRA: &str = "folder.path = \"\"\nbatch.max_rows = 10\nretry.max_attempts = 50\nqueue.max_rows = 300";
 const FAULTS: &str = "500@5%,reset-after@3%,slow=10ms";
@@ -139,4 +139,61 @@ fn a_password_is_never_repeated() {
             assert!(said.contains("127.0.0.1/members"), "it names host and database\n{ended}");
         }
     }
+}
+
+#[test]
+fn a_settle_reads_its_own_batch_and_no_others() {
+    const ROWS: u64 = 3_000;
+    let Some(database) = TestDatabase::new() else { return };
+    let bench = Bench::on(&database.url, "", EXTRA);
+    bench.scratch.write("list.csv", People::clean(ROWS, None).csv);
+    let report = bench.sync(["list.csv"]).run().with_code(0).report();
+    assert_eq!(report.rows("delivered"), ROWS);
+    // The server counts what a connection has read until it ends, and the tables have no statistics yet.
+    let db = bench.db();
+    let others = "select count(*) from pg_stat_activity
+                   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
+    wait_until(PATIENCE, "the end of its connections", || db.count(others) == 0);
+    let read =
+        db.count("select idx_tup_read from pg_stat_user_indexes where indexrelname = 'member_queue_batch'");
+    let rows = i64::try_from(ROWS).expect("few");
+    assert!(read >= rows, "nothing is counted: {read}");
+    assert!(read < 20 * rows, "{read} entries read to settle {rows} rows");
+}
+
+#[test]
+fn a_row_and_the_loss_of_its_batch_wait_for_each_other() {
+    const ROW: &str = "insert into member_queue (email, run_id, state, batch_id, tag_set_id, key_hash)
+                       select 'ana@example.org', run_id, 'pending', id, 0, 1 from batches";
+    const LOSS: &str = "delete from batches";
+    let Some(database) = TestDatabase::new() else { return };
+    let bench = Bench::on(&database.url, "", EXTRA);
+    bench.lumasync(["db", "migrate"]).run().with_code(0);
+    let (first, second, looking) = (bench.db(), bench.db(), bench.db());
+    for db in [&first, &second] {
+        db.execute("set session characteristics as transaction isolation level read committed");
+    }
+    first.execute(
+        "insert into runs (account, source, started_by, label, status, created_at)
+         values ('main', 'file', 'manual', 'list.csv', 'running', clock_timestamp());
+         insert into batches (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at)
+         select account, id, 0, 1, 1, 1, 'pending', created_at from runs",
+    );
+    let waits = "select count(*) from pg_stat_activity
+                  where datname = current_database() and wait_event_type = 'Lock'";
+    for (earlier, later) in [(ROW, LOSS), (LOSS, ROW)] {
+        first.execute("delete from member_queue");
+        first.execute(&format!("begin; {earlier}"));
+        std::thread::scope(|scope| {
+            let later = scope.spawn(|| second.try_execute(later));
+            wait_until(PATIENCE, "the wait", || looking.count(waits) == 1);
+            first.execute("commit");
+            let refused = later.join().expect("carried out").expect_err("both happened");
+            assert!(refused.contains("which is not there"), "{refused}");
+        });
+    }
+    assert_eq!(
+        looking.rows("select count(*), (select count(*) from batches) from member_queue"),
+        [["0", "0"]]
+    );
 }

@@ -7,10 +7,12 @@ use std::path::Path;
 /// Tables with their columns in order; indexes and triggers without any.
 type Schema = BTreeMap<String, Vec<String>>;
 
-/// What a migration makes. Columns stand one a line, one step in.
+/// What a migration makes. Columns stand one a line, one step in. A foreign key that is dropped and enforced by
+/// triggers instead, which bear its name, is no change; one that is dropped and nothing else is.
 fn schema(sql: &str) -> Schema {
     let mut made = Schema::new();
     let mut table = None;
+    let mut dropped = Vec::new();
     for line in sql.lines() {
         let words: Vec<&str> = line.split([' ', ',']).collect();
         match words.as_slice() {
@@ -24,8 +26,17 @@ fn schema(sql: &str) -> Schema {
             ["alter", "table", name, "add", "column", column, ..] => {
                 made.entry(format!("{name} too")).or_default().push((*column).to_owned());
             }
+            ["alter", "table", _, "drop", "constraint", key] => dropped.push(key.trim_end_matches(';')),
             [end, ..] if end.starts_with(')') => table = None,
             _ => {}
+        }
+    }
+    for key in dropped {
+        let triggers = ["insert", "update", "delete"].map(|event| format!("{key}_{event}"));
+        if triggers.iter().all(|trigger| made.contains_key(trigger)) {
+            made.retain(|name, _| !triggers.contains(name));
+        } else {
+            made.insert(format!("{key} dropped"), Vec::new());
         }
     }
     made.remove("");
@@ -72,4 +83,10 @@ fn a_twin_that_differs_is_seen() {
     assert_ne!(with(|sql| sql.replace("    b text", "    c text")), schema(one));
     assert_ne!(with(|sql| format!("{sql}alter table a add column c text;")), schema(one));
     assert_ne!(with(|sql| format!("{sql}create index a_b on a (b);")), schema(one));
+    let drop = "alter table a drop constraint a_b_fkey;\n";
+    let triggers =
+        ["insert", "update", "delete"].map(|event| format!("create trigger a_b_fkey_{event} after\n"));
+    assert_eq!(schema(&format!("{one}{drop}{}", triggers.concat())), schema(one));
+    assert_ne!(schema(&format!("{one}{drop}{}", triggers[1..].concat())), schema(one));
+    assert_ne!(schema(&format!("{one}{}", triggers.concat())), schema(one));
 }

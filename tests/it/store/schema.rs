@@ -31,6 +31,11 @@ async fn illegal_states_are_refused_by_the_tables(db: &Fixture) {
         "update member_queue set state = 'new'",
         "update member_queue set batch_id = null",
         "update member_queue set batch_id = 4711",
+        "update member_queue set run_id = 4711",
+        "insert into member_queue (email, run_id, state, batch_id, tag_set_id, key_hash)
+         select 'ana@example.org', run_id, state, 4711, tag_set_id, key_hash from member_queue",
+        "insert into member_queue (email, run_id, state, settled_at, code, reason)
+         select 'ana@example.org', 4711, 'invalid', created_at, 'email_invalid', 'no' from member_queue",
         "update member_queue set attempts = -1",
         "update member_queue set line = 0",
         "update member_queue set email = null",
@@ -49,6 +54,7 @@ async fn illegal_states_are_refused_by_the_tables(db: &Fixture) {
         "update batches set settled_at = due_at",
         "update batches set row_count = 0",
         "update batches set run_id = 4711",
+        "update batches set id = id + 4711 where state = 'pending'",
         "update attempts set verdict = 'accepted'",
         "update attempts set finished_at = started_at",
         "update attempts set verdict = 'fine', finished_at = started_at",
