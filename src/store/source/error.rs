@@ -37,6 +37,11 @@ pub enum SourceError {
     /// More than one statement.
     #[error("has more than one statement in its query\nhint: write a single `select`")]
     SeveralStatements,
+    /// Values that nobody gives.
+    #[error(
+        "has a placeholder in its query, and nobody fills it in\nhint: leave it out; with `cursor` the query is wrapped, and needs none"
+    )]
+    Placeholder,
     /// A statement without an answer.
     #[error("has a query that answers with no columns\nhint: write a single `select`")]
     NoRows,
@@ -59,7 +64,11 @@ impl SourceError {
         match self {
             Self::Connection { is_passing, .. } => *is_passing,
             Self::TooSlow(_) => true,
-            Self::Query { .. } | Self::SeveralStatements | Self::NoRows | Self::Bytes { .. } => false,
+            Self::Query { .. }
+            | Self::SeveralStatements
+            | Self::Placeholder
+            | Self::NoRows
+            | Self::Bytes { .. } => false,
         }
     }
 
@@ -67,7 +76,11 @@ impl SourceError {
     #[must_use]
     pub const fn is_about_the_query(&self) -> bool {
         match self {
-            Self::Query { .. } | Self::SeveralStatements | Self::NoRows | Self::Bytes { .. } => true,
+            Self::Query { .. }
+            | Self::SeveralStatements
+            | Self::Placeholder
+            | Self::NoRows
+            | Self::Bytes { .. } => true,
             Self::Connection { .. } | Self::TooSlow(_) => false,
         }
     }

@@ -12,7 +12,7 @@ use sqlx::{
     SqlSafeStr as _, Statement as _,
 };
 
-use super::sql::{Dialect, statement};
+use super::sql::{Dialect, no_placeholder, statement};
 use super::{After, Reading, Sink, SourceColumn, SourceError, SourceRow};
 use crate::domain::cursor::{CursorValue, Position};
 
@@ -73,6 +73,7 @@ impl PostgresSource {
         let timeout = self.timeout;
         let wrong = |error: sqlx::Error| SourceError::of(&error, query, timeout);
         let prepared = self.connection.prepare(AssertSqlSafe(query).into_sql_str()).await.map_err(wrong)?;
+        no_placeholder(&prepared)?;
         let types: Vec<Oid> =
             prepared.columns().iter().map(|column| column.type_info().oid().unwrap_or_default()).collect();
         // In the server's own spelling, with quotes and a schema where that is needed; without a length that
@@ -93,10 +94,11 @@ impl PostgresSource {
     }
 
     pub(super) async fn check(&mut self, reading: &Reading<'_>) -> Result<(), SourceError> {
-        let sql = AssertSqlSafe(statement(reading, &Pg)?).into_sql_str();
+        // It is begun, because what writes is refused only then, and no row of it is asked for.
+        let sql = AssertSqlSafe(format!("{} limit 0", statement(reading, &Pg)?));
         let timeout = self.timeout;
-        let prepared = self.connection.prepare(sql).await;
-        prepared.map(drop).map_err(|error| SourceError::of(&error, reading.query, timeout))
+        let begun = sqlx::query(sql).persistent(false).execute(&mut self.connection).await;
+        begun.map(drop).map_err(|error| SourceError::of(&error, reading.query, timeout))
     }
 
     pub(super) async fn read(

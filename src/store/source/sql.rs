@@ -2,8 +2,11 @@
 //!
 //! No name of a foreign column ever gets into it: the query's columns are renamed by their places.
 
-use super::{After, Reading, SourceColumn, SourceError};
 use std::fmt::Write as _;
+
+use sqlx::{Database, Either, Statement};
+
+use super::{After, Reading, SourceColumn, SourceError};
 
 /// A query without the end mark that people write; refused where another statement follows it.
 ///
@@ -53,6 +56,18 @@ fn is_blank(text: &str) -> bool {
         return text.is_empty();
     };
     is_blank(&text[length..])
+}
+
+/// Refuses a query that waits for values: it would get those of the place where a reading goes on, or none.
+pub(super) fn no_placeholder<DB: Database>(
+    prepared: &impl Statement<Database = DB>,
+) -> Result<(), SourceError> {
+    let count = match prepared.parameters() {
+        None => 0,
+        Some(Either::Left(types)) => types.len(),
+        Some(Either::Right(count)) => count,
+    };
+    if count == 0 { Ok(()) } else { Err(SourceError::Placeholder) }
 }
 
 /// How a database wants the statement.

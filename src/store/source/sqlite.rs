@@ -10,7 +10,7 @@ use sqlx::{
     Statement as _, TypeInfo as _, ValueRef as _,
 };
 
-use super::sql::{Dialect, statement};
+use super::sql::{Dialect, no_placeholder, statement};
 use super::{After, Reading, Sink, SourceColumn, SourceError, SourceRow};
 use crate::clock::Clock;
 use crate::domain::cursor::{CursorValue, Position};
@@ -62,6 +62,7 @@ impl SqliteSource {
     pub(super) async fn columns(&mut self, query: &str) -> Result<Vec<SourceColumn>, SourceError> {
         let wrong = |error: sqlx::Error| SourceError::of(&error, query, self.timeout);
         let prepared = self.connection.prepare(AssertSqlSafe(query).into_sql_str()).await.map_err(wrong)?;
+        no_placeholder(&prepared)?;
         let column = |name: &str| SourceColumn { name: name.to_owned(), kind: String::new() };
         Ok(prepared.columns().iter().map(|found| column(found.name())).collect())
     }

@@ -42,6 +42,13 @@ fn what_is_wrong_with_a_query_is_said_before_a_row_is_read(world: &World) {
             "has two e-mail columns",
             "say which",
         ),
+        ("select mail_adress as email from people where id > $1", "", "has a placeholder", "leave it out"),
+        (
+            "delete from people returning mail_adress as email",
+            "",
+            "has a query that its database refuses",
+            if world.is_postgres() { "only read from" } else { "own shell" },
+        ),
     ] {
         world.source("crm", query, lines);
         let checked = world.bench.lumasync(["check", "--connect"]).run().with_code(78);
