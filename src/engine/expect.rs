@@ -45,7 +45,7 @@ impl Engine {
         let last = known.last.map(|pass| pass.at.to_string());
         match standing {
             Standing::Late => {
-                tracing::warn!(source, last, every = ?expectation.every, "nothing has come from a source for too long");
+                tracing::warn!(source, last, every = ?expectation.every.unwrap_or_default(), "nothing has come from a source for too long");
             }
             Standing::Short => {
                 tracing::warn!(
