@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod completions;
 mod context;
+mod crew;
 mod db;
 mod events;
 mod exit;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, StatusArgs};
 use super::context::{Need, load};
+use super::crew::Crew;
 use super::exit::Exit;
 use super::health::{AccountHealth, events_json, queue_json};
 use super::out;
@@ -24,7 +25,7 @@ const RUNS: u32 = 5;
 struct Health {
     /// `main` first.
     accounts: Vec<AccountHealth>,
-    workers: usize,
+    crew: Crew,
     /// Runs that ended with rows left to send.
     stopped: Vec<i64>,
     /// Open runs that nobody sends, and why.
@@ -53,10 +54,9 @@ pub(super) async fn run(global: &Global, args: &StatusArgs) -> anyhow::Result<Ex
 
 impl Health {
     async fn read(config: &Config, store: &Store, now: Time) -> anyhow::Result<Self> {
-        let workers = store.workers().await?;
         Ok(Self {
             accounts: AccountHealth::of_all(config, store, now).await?,
-            workers: workers.iter().filter(|worker| worker.lease_until > now).count(),
+            crew: Crew::new(store.workers().await?, now),
             stopped: store.stopped_runs(None).await?,
             standing: store.standing_runs().await?,
             runs: store.runs(RUNS).await?,
@@ -71,7 +71,7 @@ impl Health {
         if accounts.len() > 1 {
             text.push('\n');
         }
-        let _ = writeln!(text, "workers   {} alive", self.workers);
+        self.crew.text(&mut text);
         for (run, why) in &self.standing {
             let _ = writeln!(text, "stopped   run {run}: {}", why.trim_start_matches("stopped: "));
         }
@@ -103,7 +103,8 @@ impl Health {
         json!({
             "queue": queue_json(&depth, oldest),
             "events": events_json(&self.events()),
-            "workers": self.workers,
+            "workers": self.crew.alive(),
+            "worker_list": self.crew.json(),
             "members": self.accounts.iter().map(|account| account.members).sum::<u64>(),
             "quota": main["quota"],
             "blocked_until": main["blocked_until"],

@@ -56,7 +56,7 @@ pub use schedule::Scheduler;
 pub use source::{Source, SourceCursor, SourceLook, look_at};
 pub use stop::{Stop, Stopper};
 pub use unkept::first_duplicates;
-pub use worker::is_alive_here;
+pub use worker::{is_alive_here, is_here};
 
 use crate::clock::Clock;
 pub use crate::domain::account::MAIN as MAIN_ACCOUNT;

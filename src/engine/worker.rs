@@ -21,6 +21,12 @@ pub async fn is_alive_here(store: &Store, clock: &Clock) -> Result<bool, EngineE
     Ok(here.any(|worker| is_there(&worker.identity)))
 }
 
+/// Whether a process is of this machine, or of this container.
+#[must_use]
+pub fn is_here(identity: &WorkerIdentity) -> bool {
+    identity.host == host()
+}
+
 /// Enters this process and ends the workers of this machine that are dead.
 pub(super) async fn enter(store: &Store, clock: &Clock, lease: Duration) -> Result<i64, EngineError> {
     redate(store, clock, lease).await?;

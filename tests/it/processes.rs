@@ -87,6 +87,12 @@ fn a_pause_after_faults_in_a_row_holds_for_every_process_and_ends_with_a_good_an
     let bench = Bench::new(&format!("{},slow=150ms", faults.join(",")), extra);
     let services = [bench.serve(), bench.serve()];
     wait_until(PATIENCE, "both to know their key", || bench.luma.snapshot().requests == 2);
+    let status = bench.lumasync(["status"]).run().with_code(0).stdout;
+    assert!(status.contains("workers   2 alive"), "{status}");
+    for service in &services {
+        let pid = format!("process {} here, heartbeat good for ", service.id());
+        assert!(status.lines().any(|line| line.starts_with("worker ") && line.contains(&pid)), "{status}");
+    }
     bench.db_to_write().execute(
         "with recursive n(i) as (select 0 union all select i + 1 from n where i < 199)
          insert into member_queue (email) select 'p' || i || '@example.org' from n",
