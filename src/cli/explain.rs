@@ -5,7 +5,6 @@ use crate::ingest::FileError;
 use crate::store::StoreError;
 
 const HINT: &str = "\nhint: ";
-const TRY_AGAIN: &str = "another program holds the database, or its disk is full or out of reach; try again";
 
 /// The text for an error that ended a command.
 pub(super) fn explain(error: &anyhow::Error) -> String {
@@ -24,9 +23,8 @@ pub(super) fn explain(error: &anyhow::Error) -> String {
         }
         let said = file_error(cause).and_then(FileError::hint);
         hints.extend(said.map(std::borrow::Cow::into_owned));
-        if database_error(cause).is_some_and(StoreError::is_passing) {
-            hints.push(TRY_AGAIN.to_owned());
-        }
+        let said = database_error(cause).and_then(StoreError::hint);
+        hints.extend(said.map(str::to_owned));
         if !hint.is_empty() {
             hints.push(hint.to_owned());
         }

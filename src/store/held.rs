@@ -7,7 +7,7 @@
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
-use super::{Result, StoreError};
+use super::Result;
 
 pub(super) struct Held(Option<PoolConnection<Postgres>>);
 
@@ -20,7 +20,7 @@ impl Held {
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection> {
-        self.0.as_deref_mut().ok_or(StoreError::Database(sqlx::Error::PoolClosed))
+        self.0.as_deref_mut().ok_or_else(|| sqlx::Error::PoolClosed.into())
     }
 
     /// Commits what ended well and undoes what did not.

@@ -41,7 +41,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use accounts::Account;
 pub use by_hand::CanceledRun;
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
-pub use error::StoreError;
+pub use error::{DriverError, StoreError};
 pub use events::{
     ClaimedEvent, Doubt, EventAttempt, EventClaim, EventClaims, EventDepth, EventFilter, EventInput,
     EventIntake, EventOrigin, EventPart, EventRecord, EventResolution, EventRow, EventSettlement, EventStory,

@@ -29,7 +29,10 @@ const CHECKPOINT_PAGES: u32 = 8_192;
 impl Store {
     /// Opens or creates the `SQLite` database at `path` and brings its tables up to date.
     pub async fn open_sqlite(path: &Path) -> Result<Self> {
-        let opened = |source| StoreError::Open { place: path.display().to_string(), source };
+        let opened = |source: sqlx::Error| StoreError::Open {
+            place: path.display().to_string(),
+            source: source.into(),
+        };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -89,7 +92,7 @@ async fn open_writer(options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool>
     for _ in 1..OPENING_TRIES {
         match pool().await.map_err(StoreError::from) {
             Err(error) if error.is_passing() => Clock::system().sleep(OPENING_PAUSE).await,
-            Err(StoreError::Database(error)) => return Err(error),
+            Err(StoreError::Database(error)) => return Err(error.into()),
             Err(_) => break,
             Ok(pool) => return Ok(pool),
         }
@@ -118,7 +121,7 @@ async fn migrate(writer: &SqlitePool) -> Result<()> {
             return Ok(());
         }
     }
-    SQLITE_MIGRATIONS.run(writer).await.map_err(StoreError::Migrate)
+    SQLITE_MIGRATIONS.run(writer).await.map_err(StoreError::migrate)
 }
 
 async fn is_current(writer: &SqlitePool) -> Result<bool> {

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 
 use super::{Pools, Result, Store, StoreError};
+use crate::clock::Clock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -19,6 +20,8 @@ const OLDEST: i64 = 130_000;
 const CONNECTIONS: u32 = 10;
 /// How long a piece of work waits for a connection, and so for a server that restarts.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take to fail once more.
+const LAST_WORD: Duration = Duration::from_secs(2);
 /// Somebody else's migration is over well within so many tries, each of which waits for the lock.
 const MIGRATION_TRIES: u32 = 3;
 
@@ -39,11 +42,15 @@ const SESSION: &str = "
 impl Store {
     /// Opens the Postgres database at `url` and brings its tables up to date. `place` names it in errors.
     pub async fn open_postgres(url: &str, place: &str) -> Result<Self> {
-        let opened = |source| StoreError::Open { place: place.to_owned(), source };
+        let opened =
+            |source: sqlx::Error| StoreError::Open { place: place.to_owned(), source: source.into() };
         let options = options(url).map_err(opened)?;
         // Without the limits of a session: a migration takes as long as it takes.
         let unhurried = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
-        let unhurried = unhurried.connect_with(options.clone()).await.map_err(opened)?;
+        let unhurried = match unhurried.connect_with(options.clone()).await {
+            Ok(pool) => pool,
+            Err(error) => return Err(opened(why(error, &options).await)),
+        };
         check(&unhurried).await?;
         migrate(&unhurried).await?;
         unhurried.close().await;
@@ -66,6 +73,18 @@ fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
 
 async fn set_up(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(SESSION).execute(connection).await.map(|_| ())
+}
+
+/// A pool that has tried for long enough does not say what came of it.
+async fn why(error: sqlx::Error, options: &PgConnectOptions) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    let clock = Clock::system();
+    tokio::select! {
+        tried = options.connect() => tried.err().unwrap_or(error),
+        () = clock.sleep(LAST_WORD) => error,
+    }
 }
 
 /// What safety rests on and a session cannot choose.
@@ -97,7 +116,7 @@ async fn migrate(pool: &PgPool) -> Result<()> {
             return Ok(());
         }
     }
-    MIGRATIONS.run(pool).await.map_err(StoreError::Migrate)
+    MIGRATIONS.run(pool).await.map_err(StoreError::migrate)
 }
 
 async fn is_current(pool: &PgPool) -> Result<bool> {

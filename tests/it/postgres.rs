@@ -126,6 +126,29 @@ fn work_that_is_dropped_half_way_leaves_no_transaction_open() {
 }
 
 #[test]
+fn why_a_server_cannot_be_used_is_said_once_with_what_to_do() {
+    let Some(cluster) = Cluster::new() else { return };
+    let nobody = cluster.url("postgres").replace("user=postgres", "user=nobody");
+    let guest = cluster.url("postgres").replace("user=postgres", "user=guest");
+    let away = cluster.url("postgres").replace("host=", "host=/nowhere");
+    let outside = Bench::on(&cluster.url("postgres"), "", EXTRA);
+    outside.lumasync(["db", "migrate"]).run().with_code(0);
+    outside.db().execute("create role guest login");
+    for (url, said, hint, code) in [
+        (cluster.url("absent"), "database \"absent\" does not exist", "createdb", 1),
+        (nobody, "role \"nobody\" does not exist", "pg_hba.conf", 1),
+        (guest, "permission denied for table", "let the user own", 1),
+        (cluster.url("postgres") + "&sslmode=often", "unknown value \"often\"", "what follows the `?`", 1),
+        (away, "No such file or directory", "whether the server is up", 75),
+        ("postgres://ana@127.0.0.1:9/members".to_owned(), "Connection refused", "try again", 75),
+    ] {
+        let ended = Bench::on(&url, "", EXTRA).lumasync(["status"]).run().with_code(code);
+        assert_eq!(ended.stderr.matches(said).count(), 1, "{ended}");
+        assert!(ended.stderr.contains(hint) && !ended.stderr.contains("at line"), "{ended}");
+    }
+}
+
+#[test]
 fn a_password_is_never_repeated() {
     // Nobody listens there.
     for url in
