@@ -4,10 +4,28 @@
 //! connection goes with it then, and the server undoes what was done: given back to the pool, the
 //! transaction would still be open on it, and its locks held.
 
+use std::io;
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
 use super::Result;
+use crate::clock::Clock;
+
+/// Gives work up whose answer does not come. A server that is gone without a word, or a firewall that forgets
+/// a connection, ends no statement: what the server itself is told of timeouts does not reach us then.
+pub(super) async fn in_time<T>(patience: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let clock = Clock::system();
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = clock.sleep(patience) => {
+            let silence = format!("the server has not answered for {} s", patience.as_secs());
+            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, silence)).into())
+        }
+    }
+}
 
 pub(super) struct Held(Option<PoolConnection<Postgres>>);
 

@@ -36,6 +36,8 @@ mod steps;
 mod time;
 mod workers;
 
+use std::time::Duration;
+
 use sqlx::{PgPool, SqlitePool};
 
 pub use accounts::Account;
@@ -77,8 +79,9 @@ pub struct Store {
 enum Pools {
     /// One connection writes and a few read, as `SQLite` wants it.
     Sqlite { writer: SqlitePool, reader: SqlitePool },
-    /// Every connection reads and writes; rows are locked where two could meet.
-    Postgres(PgPool),
+    /// Every connection reads and writes; rows are locked where two could meet. No piece of work waits longer
+    /// than `patience` for the server.
+    Postgres { pool: PgPool, patience: Duration },
 }
 
 /// Runs a body in one write transaction, and commits when it ends well.
@@ -93,19 +96,35 @@ macro_rules! write_tx {
                 transaction.commit().await?;
                 value
             }
-            $crate::store::Pools::Postgres(pool) => {
+            $crate::store::Pools::Postgres { pool, patience } => {
                 $crate::store::dialect::speak!(Postgres);
-                let mut held = $crate::store::held::Held::begin(pool).await?;
-                let $tx = held.connection()?;
-                let outcome = async { Ok::<_, $crate::store::StoreError>($body) }.await;
-                held.end(outcome).await?
+                let work = async {
+                    let mut held = $crate::store::held::Held::begin(pool).await?;
+                    let $tx = held.connection()?;
+                    let outcome = async { Ok::<_, $crate::store::StoreError>($body) }.await;
+                    held.end(outcome).await
+                };
+                $crate::store::held::in_time(*patience, work).await?
             }
         }
     };
 }
 
-/// Runs a body on a connection that only reads.
+/// Runs a body on a connection that only reads. One that may take for ever asks for the patience that each
+/// of its steps deserves.
 macro_rules! read {
+    ($store:expr, $db:ident, $patience:ident => $body:block) => {
+        match &$store.pools {
+            $crate::store::Pools::Sqlite { reader, .. } => {
+                let ($db, $patience) = (reader, std::time::Duration::MAX);
+                $body
+            }
+            $crate::store::Pools::Postgres { pool, patience } => {
+                let ($db, $patience) = (pool, *patience);
+                $body
+            }
+        }
+    };
     ($store:expr, $db:ident => $body:block) => {
         match &$store.pools {
             $crate::store::Pools::Sqlite { reader, .. } => {
@@ -113,10 +132,11 @@ macro_rules! read {
                 let $db = reader;
                 $body
             }
-            $crate::store::Pools::Postgres(pool) => {
+            $crate::store::Pools::Postgres { pool, patience } => {
                 $crate::store::dialect::speak!(Postgres);
                 let $db = pool;
-                $body
+                let work = async { Ok::<_, $crate::store::StoreError>($body) };
+                $crate::store::held::in_time(*patience, work).await?
             }
         }
     };

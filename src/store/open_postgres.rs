@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
 use super::{Pools, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -20,7 +20,10 @@ const OLDEST: i64 = 130_000;
 const CONNECTIONS: u32 = 10;
 /// How long a piece of work waits for a connection, and so for a server that restarts.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a connection may take to fail once more.
+/// How long one piece of work may take, the longest statement that the server allows and some: who has no answer
+/// then gets none.
+const LONGEST: Duration = Duration::from_mins(6);
+/// How long a connection may take to say that it is free again.
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// Somebody else's migration is over well within so many tries, each of which waits for the lock.
 const MIGRATION_TRIES: u32 = 3;
@@ -42,6 +45,11 @@ const SESSION: &str = "
 impl Store {
     /// Opens the Postgres database at `url` and brings its tables up to date. `place` names it in errors.
     pub async fn open_postgres(url: &str, place: &str) -> Result<Self> {
+        Self::open_postgres_with(url, place, LONGEST).await
+    }
+
+    /// The same, with less patience for a server that does not answer.
+    pub async fn open_postgres_with(url: &str, place: &str, patience: Duration) -> Result<Self> {
         let opened =
             |source: sqlx::Error| StoreError::Open { place: place.to_owned(), source: source.into() };
         let options = options(url).map_err(opened)?;
@@ -58,10 +66,11 @@ impl Store {
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .after_connect(|connection, _| Box::pin(set_up(connection)))
+            .after_release(|connection, _| Box::pin(is_sound(connection)))
             .connect_with(options)
             .await
             .map_err(opened)?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self { pools: Pools::Postgres { pool, patience } })
     }
 }
 
@@ -73,6 +82,16 @@ fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
 
 async fn set_up(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(SESSION).execute(connection).await.map(|_| ())
+}
+
+/// A connection whose work was given up may never answer again: it is not waited for, and not used again.
+async fn is_sound(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let clock = Clock::system();
+    tokio::select! {
+        biased;
+        answer = connection.ping() => answer.map(|()| true),
+        () = clock.sleep(LAST_WORD) => Err(sqlx::Error::PoolTimedOut),
+    }
 }
 
 /// A pool that has tried for long enough does not say what came of it.

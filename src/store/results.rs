@@ -1,9 +1,9 @@
 //! What result files are made of: every line of a run and what became of it, in order.
 
-use futures_util::TryStreamExt as _;
+use futures_util::{TryFutureExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 
-use super::{Result, Store, read, write_tx};
+use super::{Result, Store, held::in_time, read, write_tx};
 
 /// A row of a file and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -23,7 +23,7 @@ pub struct LineOutcome {
 impl Store {
     /// Sends every kept row of a run, in order of line, until the receiver is gone.
     pub async fn send_outcomes(&self, run_id: i64, to: mpsc::Sender<LineOutcome>) -> Result<()> {
-        read!(self, db => {
+        read!(self, db, patience => {
             let mut rows = sqlx::query_as::<_, LineOutcome>(
                 "select line, state, code, reason, api_id from (
                      select q.line, q.state, q.code, q.reason, null as api_id
@@ -37,7 +37,7 @@ impl Store {
             )
             .bind(run_id)
             .fetch(db);
-            while let Some(row) = rows.try_next().await? {
+            while let Some(row) = in_time(patience, rows.try_next().err_into()).await? {
                 if to.send(row).await.is_err() {
                     break;
                 }

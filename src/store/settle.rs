@@ -99,7 +99,7 @@ impl Store {
     ) -> Result<Option<Claim>> {
         let is_apart = match &self.pools {
             Pools::Sqlite { .. } => false,
-            Pools::Postgres(_) => claims.is_some() && !settlements.is_empty(),
+            Pools::Postgres { .. } => claims.is_some() && !settlements.is_empty(),
         };
         if !is_apart {
             return Box::pin(self.settle_and_claim(settlements, claims, clock)).await;

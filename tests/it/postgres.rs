@@ -5,9 +5,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use lumasync::clock::{Clock, Time};
-use lumasync::store::{Store, WorkerIdentity};
+use lumasync::store::{Store, StoreError, WorkerIdentity};
 
-use crate::support::{Bench, Db, PATIENCE, People, Running, TestDatabase, own_cluster, wait_until, within};
+use crate::support::{
+    Bench, Db, Outside, PATIENCE, People, Relay, Running, TestDatabase, own_cluster, url_in, wait_until, within,
+};
 
 const EXTRA: &str = "folder.path = \"\"\nbatch.max_rows = 10\nretry.max_attempts = 50\nqueue.max_rows = 300";
 const FAULTS: &str = "500@5%,reset-after@3%,slow=10ms";
@@ -99,7 +101,7 @@ fn work_that_is_dropped_half_way_leaves_no_transaction_open() {
         let now = Clock::system().now();
         let identity = WorkerIdentity { host: "here".into(), pid: 1, birth: "1".into() };
         let worker = store.add_worker(&identity, now, now).await.expect("a worker");
-        let outside = crate::support::Outside::postgres(&database.url).await;
+        let outside = Outside::postgres(&database.url).await;
         let open = "select count(*) from pg_stat_activity
                      where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null";
         // Dropped after a growing number of steps: at the beginning, between statements, at the commit.
@@ -125,9 +127,58 @@ fn work_that_is_dropped_half_way_leaves_no_transaction_open() {
     });
 }
 
+/// More than there are connections.
+const READS: usize = 12;
+
+#[test]
+fn a_server_that_is_gone_without_a_word_is_waited_for_no_longer_than_patience_lasts() {
+    let Some(cluster) = own_cluster() else { return };
+    let relay = Relay::to(&cluster);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let url = url_in(relay.folder(), "postgres");
+        let store = Store::open_postgres_with(&url, "a test", Duration::from_secs(4)).await.expect("opened");
+        let now = Clock::system().now();
+        let identity = WorkerIdentity { host: "here".into(), pid: 1, birth: "1".into() };
+        let worker = store.add_worker(&identity, now, now).await.expect("a worker");
+        let (holder, outside) = (
+            Outside::postgres(&cluster.url("postgres")).await,
+            Outside::postgres(&cluster.url("postgres")).await,
+        );
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+        for round in 0..2 {
+            holder.execute("begin; lock table workers in access exclusive mode").await;
+            let write = {
+                let (store, identity) = (store.clone(), identity.clone());
+                tokio::spawn(async move { store.renew_worker(worker, &identity, now, now).await })
+            };
+            let reads: Vec<_> = (0..READS)
+                .map(|_| {
+                    let store = store.clone();
+                    tokio::spawn(async move { store.workers().await.map(drop) })
+                })
+                .collect();
+            let both_wait = async { while outside.count(waiting).await < 2 {} };
+            tokio::time::timeout(PATIENCE, both_wait).await.expect("work that waits for an answer");
+            relay.forget();
+            holder.execute("rollback").await;
+            for work in std::iter::once(write).chain(reads) {
+                let done = tokio::time::timeout(PATIENCE, work).await.expect("an end").expect("no panic");
+                assert!(done.as_ref().err().is_none_or(StoreError::is_passing), "round {round}: {done:?}");
+            }
+            // As soon as the others are given up.
+            let renewed = async { while store.renew_worker(worker, &identity, now, now).await.is_err() {} };
+            tokio::time::timeout(PATIENCE, renewed).await.expect("renewed by another connection");
+        }
+        holder.close().await;
+        outside.close().await;
+        store.close().await;
+    });
+}
+
 #[test]
 fn why_a_server_cannot_be_used_is_said_once_with_what_to_do() {
-    let Some(cluster) = Cluster::new() else { return };
+    let Some(cluster) = own_cluster() else { return };
     let nobody = cluster.url("postgres").replace("user=postgres", "user=nobody");
     let guest = cluster.url("postgres").replace("user=postgres", "user=guest");
     let away = cluster.url("postgres").replace("host=", "host=/nowhere");

@@ -193,10 +193,10 @@ impl Store {
 
     /// All that is known of one event.
     pub async fn event_story(&self, id: i64) -> Result<Option<EventStory>> {
-        let story = read!(self, db => {
+        let story = read!(self, db => { 'story: {
             let row: Option<EventRow> =
                 sqlx::query_as(concat!(row_columns!(), "where id = $1")).bind(id).fetch_optional(db).await?;
-            let Some(row) = row else { return Ok(None) };
+            let Some(row) = row else { break 'story None };
             let record = sqlx::query_as(concat!(
                 "select cast(created_at as text) as created_at, settled_at, client_key, timezone, cover_url, duration_minutes, require_rsvp,
                         require_rsvp_approval, zoom_creation_method, zoom_meeting_id, zoom_meeting_url,
@@ -221,9 +221,9 @@ impl Store {
             .bind(id)
             .fetch_all(db)
             .await?;
-            EventStory { row, record, attempts, resolutions }
-        });
-        Ok(Some(story))
+            Some(EventStory { row, record, attempts, resolutions })
+        }});
+        Ok(story)
     }
 
     /// The events of an account by where they stand.

@@ -75,7 +75,12 @@ impl Cluster {
 
     /// Where `database` is.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user=postgres", self.dir.path().display())
+        url_in(self.dir(), database)
+    }
+
+    /// Where its socket is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Stops the server as an operator does: whoever is connected is cut off.
@@ -96,6 +101,11 @@ impl Cluster {
         let is_wanted = said.trim() == wanted;
         is_wanted.then_some(()).ok_or_else(|| io::Error::other(format!("the server is not {wanted}")))
     }
+}
+
+/// A database of a server whose socket is in this folder.
+pub(crate) fn url_in(folder: &Path, database: &str) -> String {
+    format!("postgres:///{database}?host={}&user=postgres", folder.display())
 }
 
 /// The programs of the newest release that is installed.
