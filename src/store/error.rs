@@ -169,6 +169,9 @@ fn hint_of_postgres(code: &str) -> Option<&'static str> {
             "look at user and password in `database.url`, and whether the server's `pg_hba.conf` lets this machine in"
         }
         "3D000" => "make it with `createdb`, or look at the name in `database.url`",
+        "25006" => {
+            "this server only reads, as a standby does: name the one that takes writes in `database.url`, or try again once it does"
+        }
         "42501" => {
             "let the user own its database (`alter database NAME owner to USER`) and tables, or grant it what is missing"
         }

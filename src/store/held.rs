@@ -30,10 +30,11 @@ pub(super) async fn in_time<T>(patience: Duration, work: impl Future<Output = Re
 pub(super) struct Held(Option<PoolConnection<Postgres>>);
 
 impl Held {
-    /// Opens a transaction. What it rests on is said, whatever the server's own settings are.
+    /// Opens a transaction. What it rests on is said, whatever the server's own settings are; but not that it
+    /// writes: a standby would call that no feature of its own, and not a thing that passes.
     pub(super) async fn begin(pool: &PgPool) -> Result<Self> {
         let mut held = Self(Some(pool.acquire().await?));
-        sqlx::raw_sql("begin isolation level read committed read write").execute(held.connection()?).await?;
+        sqlx::raw_sql("begin isolation level read committed").execute(held.connection()?).await?;
         Ok(held)
     }
 

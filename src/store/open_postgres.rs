@@ -28,7 +28,12 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 /// Somebody else's migration is over well within so many tries, each of which waits for the lock.
 const MIGRATION_TRIES: u32 = 3;
 
-/// What every connection is told. Statements are written for nested loops over indexes, the only joins
+/// What every connection is told first: settings of the server's own that our work does not rest on.
+const PLAIN: &str = "
+    set default_transaction_isolation = 'read committed';
+    set default_transaction_read_only = off";
+
+/// What every connection is told but the first. Statements are written for nested loops over indexes, the only joins
 /// that `SQLite` knows: a table that was filled a moment ago has no statistics yet, and would be read
 /// from end to end for every batch. Nobody is waited for without end, and what is acknowledged is on disk.
 const SESSION: &str = "
@@ -54,7 +59,10 @@ impl Store {
             |source: sqlx::Error| StoreError::Open { place: place.to_owned(), source: source.into() };
         let options = options(url).map_err(opened)?;
         // Without the limits of a session: a migration takes as long as it takes.
-        let unhurried = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let unhurried = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .after_connect(|connection, _| Box::pin(tell(connection, PLAIN)));
         let unhurried = match unhurried.connect_with(options.clone()).await {
             Ok(pool) => pool,
             Err(error) => return Err(opened(why(error, &options).await)),
@@ -81,7 +89,12 @@ fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
 }
 
 async fn set_up(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql(SESSION).execute(connection).await.map(|_| ())
+    tell(connection, PLAIN).await?;
+    tell(connection, SESSION).await
+}
+
+async fn tell(connection: &mut PgConnection, settings: &'static str) -> sqlx::Result<()> {
+    sqlx::raw_sql(settings).execute(connection).await.map(|_| ())
 }
 
 /// A connection whose work was given up may never answer again: it is not waited for, and not used again.

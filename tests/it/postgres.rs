@@ -73,6 +73,28 @@ fn a_server_that_stops_and_starts_three_times_costs_nothing() {
 }
 
 #[test]
+fn a_server_that_only_reads_for_a_while_is_waited_for() {
+    let Some(mut cluster) = own_cluster() else { return };
+    let bench = Bench::on(&cluster.url("postgres"), FAULTS, EXTRA);
+    let service = bench.serve();
+    insert(&bench.db(), 2_000);
+    wait_until(PATIENCE, "some deliveries", || delivered(&bench) >= 400);
+    cluster.stop().expect("done");
+    cluster.become_standby().expect("a folder of ours");
+    cluster.start().expect("done");
+    let said = |what: &str| service.stderr().contains(what);
+    wait_until(PATIENCE, "a warning", || said("read-only transaction"));
+    let ended = bench.lumasync(["sync"]).run().with_code(75);
+    assert!(ended.stderr.contains("name the one that takes writes"), "{ended}");
+    let db = bench.db();
+    // A standby refuses what these servers do by default.
+    db.execute("set default_transaction_isolation = 'read committed'");
+    assert_eq!(db.rows("select cast(pg_promote() as text)"), [["true"]]);
+    assert!(!said("broke off"), "{}", service.stderr());
+    all_arrived(&bench, 2_000, vec![service]);
+}
+
+#[test]
 fn connections_that_are_cut_at_random_cost_nothing() {
     let Some(database) = TestDatabase::new() else { return };
     let bench = Bench::on(&database.url, FAULTS, EXTRA);
