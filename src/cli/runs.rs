@@ -13,7 +13,10 @@ use super::place::{open_known, program};
 use super::summary::Summary;
 use super::words::{count, moment};
 use crate::clock::Clock;
-use crate::store::{CanceledRun, FileState, PassState};
+use crate::store::{CanceledRun, FileState, PassState, Store, StoreError};
+
+/// A worker that settles rows of the run at the same moment can be in the way: it is done by the next try.
+const CANCEL_TRIES: u32 = 5;
 
 /// The last runs, newest first.
 pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
@@ -101,7 +104,7 @@ pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
             None => "canceled by hand".to_owned(),
         },
     };
-    let canceled = store.cancel_run(id, &reason, Clock::system().now()).await?;
+    let canceled = give_up(&store, id, &reason).await?;
     store.close().await;
     let CanceledRun { rows, in_flight } = canceled
         .with_context(|| format!("run `{id}` has ended ({}) and has no rows left to cancel", run.status))?;
@@ -116,4 +119,14 @@ pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
     };
     out::result(global.output, text, || json!({ "run": id, "canceled": rows, "in_flight": in_flight }))?;
     Ok(Exit::Ok)
+}
+
+async fn give_up(store: &Store, run: i64, reason: &str) -> Result<Option<CanceledRun>, StoreError> {
+    for _ in 1..CANCEL_TRIES {
+        match store.cancel_run(run, reason, Clock::system().now()).await {
+            Err(error) if error.is_conflict() => {}
+            done => return done,
+        }
+    }
+    store.cancel_run(run, reason, Clock::system().now()).await
 }

@@ -105,6 +105,13 @@ impl StoreError {
         }
     }
 
+    /// Whether two transactions stood in each other's way, and this one was undone for the other.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        let Self::Database(DriverError(sqlx::Error::Database(inner))) = self else { return false };
+        inner.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
+    }
+
     /// What a person can do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

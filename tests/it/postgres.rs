@@ -95,6 +95,27 @@ fn a_server_that_only_reads_for_a_while_is_waited_for() {
 }
 
 #[test]
+fn a_cancel_that_stands_in_the_way_of_another_transaction_is_tried_again() {
+    let Some(database) = TestDatabase::new() else { return };
+    let bench = Bench::on(&database.url, "", EXTRA);
+    bench.scratch.write("list.csv", "email\nana@example.org\n");
+    bench.sync(["list.csv"]).env("TEST_LUMA_KEY", "another").run().with_code(78);
+    let (holder, db) = (bench.db(), bench.db());
+    // It is the cancel that finds out, however slow this machine is.
+    db.execute(
+        "do $$ begin execute format('alter database %I set deadlock_timeout = ''3s''', current_database()); end $$",
+    );
+    holder.execute("begin; set local deadlock_timeout = '1min'; select 1 from batches for update");
+    let cancel = bench.lumasync(["runs", "cancel", "1"]).spawn();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    wait_until(PATIENCE, "the cancel to wait", || db.count(waits) == 1);
+    holder.execute("select 1 from runs for update");
+    holder.execute("commit");
+    let ended = cancel.wait().with_code(0);
+    assert!(ended.stdout.contains("run 1 is canceled: 1 row will not be sent"), "{ended}");
+}
+
+#[test]
 fn connections_that_are_cut_at_random_cost_nothing() {
     let Some(database) = TestDatabase::new() else { return };
     let bench = Bench::on(&database.url, FAULTS, EXTRA);
