@@ -1,6 +1,6 @@
 //! The key travels encrypted, and only to who proves to be the one that was asked for.
 
-use crate::support::{Bench, KEY, Luma, People, TlsFront};
+use crate::support::{Bench, Cluster, KEY, Luma, People, Scratch, TlsFront};
 use lumasync::sandbox::Options;
 
 /// A Luma behind TLS, and a folder with a configuration that knows it as `host`.
@@ -41,6 +41,32 @@ fn who_cannot_prove_to_be_luma_gets_nothing_and_the_error_says_why() {
         assert!(!ended.stderr.contains(KEY) && !ended.stdout.contains(KEY), "{ended}");
         assert_eq!(bench.db().count("select count(*) from member_queue where state = 'pending'"), 3);
     }
+}
+
+#[test]
+fn a_database_is_spoken_to_in_secret_and_has_to_prove_who_it_is() {
+    let Some(cluster) = Cluster::new() else { return };
+    let front = TlsFront::of_postgres(&cluster, "localhost");
+    let authority = Scratch::new();
+    let known = authority.write("ca.pem", front.authority()).display().to_string();
+    let known = format!("&sslrootcert={known}");
+    for (host, mode, authority, said, code) in [
+        ("localhost", "verify-full", known.as_str(), "", 0),
+        ("127.0.0.1", "verify-ca", &known, "", 0),
+        ("127.0.0.1", "require", "", "", 0),
+        ("localhost", "verify-full", "", "UnknownIssuer", 1),
+        ("127.0.0.1", "verify-full", &known, "not valid for name", 1),
+    ] {
+        let port = front.port();
+        let url = format!("postgres://postgres@{host}:{port}/postgres?sslmode={mode}{authority}");
+        let ended = Bench::on(&url, "", "").lumasync(["db", "migrate"]).run().with_code(code);
+        assert!(ended.stderr.contains(said), "{ended}");
+        assert_eq!(ended.stderr.contains("`sslrootcert=/path/ca.pem`"), code == 1, "{ended}");
+    }
+    // One that speaks no TLS is not spoken to.
+    let url = cluster.url("postgres") + "&sslmode=require";
+    let ended = Bench::on(&url, "", "").lumasync(["db", "migrate"]).run().with_code(1);
+    assert!(ended.stderr.contains("does not support TLS"), "{ended}");
 }
 
 #[test]

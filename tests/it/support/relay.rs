@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Cluster, Scratch};
 
 /// The name of a server's socket.
-const SOCKET: &str = ".s.PGSQL.5432";
+pub(super) const SOCKET: &str = ".s.PGSQL.5432";
 
 pub(crate) struct Relay {
     scratch: Scratch,
