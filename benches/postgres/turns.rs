@@ -34,7 +34,7 @@ pub(crate) fn store(db: &str) -> anyhow::Result<()> {
             worker_id,
             scope: Scope::All,
             limit: 1,
-            allowance: Allowance { requests: 1_000_000, window: Duration::from_secs(1) },
+            allowance: Allowance { requests: 1_000_000, window: Duration::from_secs(1), reserve: 0 },
             route: "POST /user/audience/import",
             with_names: false,
         };

@@ -57,7 +57,7 @@ impl Engine {
         let (first, parts) =
             known.map_or_else(|| (0, parts_for(bytes)), |file| (file.parts_done, file.parts));
         let ledger = self.read_ledger_ahead(first, parts, bytes).await?;
-        let survey = self.survey(taking, parts, &found, stop).await?;
+        let survey = Box::pin(self.survey(taking, parts, &found, stop)).await?;
         let file = self.begin(taking, &found, &key, parts, &survey).await?;
         if file.state == FileState::Taking {
             if file.parts_done != first {

@@ -8,7 +8,8 @@ use lumasync::clock::{Clock, Time};
 use lumasync::store::{Store, StoreError, WorkerIdentity};
 
 use crate::support::{
-    Bench, Db, Outside, PATIENCE, People, Relay, Running, TestDatabase, own_cluster, url_in, wait_until, within,
+    Bench, Db, Outside, PATIENCE, People, Relay, Running, TestDatabase, own_cluster, url_in, wait_until,
+    within,
 };
 
 const EXTRA: &str = "folder.path = \"\"\nbatch.max_rows = 10\nretry.max_attempts = 50\nqueue.max_rows = 300";
@@ -80,7 +81,8 @@ fn a_server_that_only_reads_for_a_while_is_waited_for() {
     insert(&bench.db(), 2_000);
     wait_until(PATIENCE, "some deliveries", || delivered(&bench) >= 400);
     cluster.stop().expect("done");
-    cluster.become_standby().expect("a folder of ours");
+    // From its next start on it only reads, until it is promoted.
+    std::fs::write(cluster.dir().join("data/standby.signal"), "").expect("a folder of ours");
     cluster.start().expect("done");
     let said = |what: &str| service.stderr().contains(what);
     wait_until(PATIENCE, "a warning", || said("read-only transaction"));

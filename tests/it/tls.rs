@@ -1,6 +1,6 @@
 //! The key travels encrypted, and only to who proves to be the one that was asked for.
 
-use crate::support::{Bench, Cluster, KEY, Luma, People, Scratch, TlsFront};
+use crate::support::{Bench, KEY, Luma, People, Scratch, TlsFront, own_cluster};
 use lumasync::sandbox::Options;
 
 /// A Luma behind TLS, and a folder with a configuration that knows it as `host`.
@@ -45,7 +45,7 @@ fn who_cannot_prove_to_be_luma_gets_nothing_and_the_error_says_why() {
 
 #[test]
 fn a_database_is_spoken_to_in_secret_and_has_to_prove_who_it_is() {
-    let Some(cluster) = Cluster::new() else { return };
+    let Some(cluster) = own_cluster() else { return };
     let front = TlsFront::of_postgres(&cluster, "localhost");
     let authority = Scratch::new();
     let known = authority.write("ca.pem", front.authority()).display().to_string();

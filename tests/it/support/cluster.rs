@@ -95,11 +95,6 @@ impl Cluster {
         self.hear("ready")
     }
 
-    /// From its next start on it only reads, until it is promoted.
-    pub(crate) fn become_standby(&self) -> io::Result<()> {
-        fs::write(self.dir().join("data/standby.signal"), "")
-    }
-
     fn hear(&mut self, wanted: &str) -> io::Result<()> {
         let mut said = String::new();
         self.said.read_line(&mut said)?;

@@ -21,6 +21,7 @@ mod wait;
 
 pub(crate) use bench::{Bench, PATIENCE, faulty};
 pub(crate) use binary::{Binary, Ended, Running};
+pub(crate) use cluster::{Cluster, url_in};
 pub(crate) use config::{config_text, dialect, import_route};
 pub(crate) use db::Db;
 pub(crate) use engine::{Told, fleet};
@@ -28,7 +29,6 @@ pub(crate) use foreign::Foreign;
 pub(crate) use luma::{KEY, Luma};
 pub(crate) use outside::Outside;
 pub(crate) use people::{Members, People};
-pub(crate) use cluster::{Cluster, url_in};
 pub(crate) use postgres::{TestDatabase, own_cluster};
 pub(crate) use relay::Relay;
 pub(crate) use scratch::Scratch;
