@@ -28,7 +28,8 @@ pub(super) struct Global {
     /// The configuration file [default: lumasync.toml, else /etc/lumasync/lumasync.toml]
     #[arg(long, global = true, value_name = "FILE", env = "LUMASYNC_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    /// Override one key of the configuration, for example `--set batch.max_rows=100`
+    /// Override one key of the configuration, for example `--set batch.max_rows=100`; `sandbox` has keys of
+    /// its own, listed below its help
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = parse_set)]
     pub(super) set: Vec<(String, String)>,
     /// How logs are written

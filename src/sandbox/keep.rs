@@ -35,7 +35,7 @@ pub enum StateError {
     #[error(transparent)]
     File(#[from] std::io::Error),
     /// Another process writes it.
-    #[error("another sandbox keeps its state there")]
+    #[error("another sandbox keeps its state there\nhint: give each of them a file of its own")]
     InUse,
     /// It is no JSON of the right form.
     #[error("it is not what a sandbox writes\nhint: put it aside to begin with nothing")]
@@ -162,7 +162,7 @@ pub(super) async fn keep_saving(keeper: Arc<Keeper>, service: Arc<Service>, mut 
     loop {
         tokio::select! {
             _ = &mut end => return,
-            gone = changes.changed() => if gone.is_err() { return },
+            next = changes.changed() => if next.is_err() { return },
         }
         while let Err(error) = save(&keeper, &service).await {
             warn!(%error, file = %keeper.path.display(), "could not write the state of the sandbox");
