@@ -15,7 +15,7 @@ use super::words::count;
 use crate::clock::Clock;
 use crate::domain::event::{ApiId, EventState, Field, HIDDEN, Resolution, hide};
 use crate::engine::printable;
-use crate::store::{EventAttempt, EventFilter, EventRow, EventStory};
+use crate::store::{EventAttempt, EventFilter, EventLook, EventRow, EventStory};
 
 /// Events, newest first.
 pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Result<Exit> {
@@ -49,8 +49,11 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
                 printable(&event.account),
                 printable(&event.name)
             );
+            if let Some(reason) = event.reason.as_ref().filter(|_| is_in_doubt(event)) {
+                let _ = writeln!(text, "{:>6}  {}", "", printable(reason));
+            }
         }
-        if events.iter().any(|event| event.state == EventState::Unknown.as_str()) {
+        if events.iter().any(is_in_doubt) {
             text.push_str("hint: `lumasync events show ID` says what to look for on Luma\n");
         }
         if is_cut {
@@ -68,6 +71,10 @@ pub(super) async fn list(global: &Global, args: &EventsListArgs) -> anyhow::Resu
         || json!({ "events": events.iter().map(json_of).collect::<Vec<_>>(), "more": is_cut }),
     )?;
     Ok(Exit::Ok)
+}
+
+fn is_in_doubt(event: &EventRow) -> bool {
+    event.state == EventState::Unknown.as_str()
 }
 
 /// An event for programs.
@@ -150,6 +157,9 @@ fn told(story: &EventStory) -> String {
     for attempt in &story.attempts {
         let _ = write!(text, "\n  request {}: {}", attempt.id, request(attempt));
     }
+    for look in &story.looks {
+        let _ = write!(text, "\n  {}", looked(look));
+    }
     for decision in &story.resolutions {
         let as_what = decision.api_id.as_ref().map(|id| format!(" as `{id}`")).unwrap_or_default();
         let _ = write!(
@@ -158,7 +168,7 @@ fn told(story: &EventStory) -> String {
             decision.decided_at, decision.decided_by, decision.attempt_id, decision.decision
         );
     }
-    if row.state == EventState::Unknown.as_str() {
+    if is_in_doubt(row) {
         let _ = write!(text, "\n{}", what_to_look_for(story));
     }
     text
@@ -176,6 +186,24 @@ fn request(attempt: &EventAttempt) -> String {
     let status = attempt.status.map(|status| format!("status {status}, ")).unwrap_or_default();
     let said = attempt.detail.as_ref().map(|detail| format!(": {}", printable(detail))).unwrap_or_default();
     format!("begun at {}, {end}, {sent}, {status}{verdict}{said}", attempt.started_at)
+}
+
+fn looked(look: &EventLook) -> String {
+    let mut text = format!("looked for after request {}: {}", look.attempt_id, times(look.looks));
+    if look.faults > 0 {
+        let _ = write!(text, ", then {} without an answer", times(look.faults));
+    }
+    if let Some(since) = look.absent_since {
+        let _ = write!(text, ", not seen since {since}");
+    }
+    if let Some(next) = look.look_at {
+        let _ = write!(text, "; the service or `lumasync sync` looks again at {next}");
+    }
+    text
+}
+
+fn times(number: i64) -> String {
+    count(number.unsigned_abs(), "time")
 }
 
 fn what_to_look_for(story: &EventStory) -> String {
@@ -206,6 +234,16 @@ fn json_of_story(story: &EventStory) -> Value {
             "detail": attempt.detail,
         })
     };
+    let look = |look: &EventLook| {
+        json!({
+            "request": look.attempt_id,
+            "looks": look.looks,
+            "unanswered": look.faults,
+            "not_seen_since": look.absent_since.map(|at| at.to_string()),
+            "last_at": look.looked_at.to_string(),
+            "next_at": look.look_at.map(|at| at.to_string()),
+        })
+    };
     let decision = |decision: &crate::store::EventResolution| {
         json!({
             "at": decision.decided_at.to_string(),
@@ -222,6 +260,7 @@ fn json_of_story(story: &EventStory) -> Value {
         object.insert("settled_at".to_owned(), json!(story.record.settled_at.map(|at| at.to_string())));
         object.insert("fields".to_owned(), Value::Object(fields));
         object.insert("requests".to_owned(), json!(story.attempts.iter().map(attempt).collect::<Vec<_>>()));
+        object.insert("looks".to_owned(), json!(story.looks.iter().map(look).collect::<Vec<_>>()));
         object.insert(
             "decisions".to_owned(),
             json!(story.resolutions.iter().map(decision).collect::<Vec<_>>()),

@@ -104,7 +104,8 @@ async fn take_in(kind: Kind, taking: &Taking, desk: &Desk<'_>, stop: &Stop) -> R
 /// The same bytes again: work that was left goes on, and nothing else is sent. Whether there was any.
 async fn taken_before(path: &Path, kind: Kind, run_id: i64, desk: &Desk<'_>) -> Result<bool, EngineError> {
     let Some(run) = desk.workshop.store.run(run_id).await? else { return Ok(false) };
-    let goes_on = desk.workshop.store.has_work(run_id).await?;
+    let is_in_doubt = desk.engine.looks_left(run_id).await? > 0;
+    let goes_on = is_in_doubt || desk.workshop.store.has_work(run_id).await?;
     if goes_on {
         desk.engine.resume_run(run_id).await?;
         out::talk(&format!("`{}` was taken in by run {run_id}, which is not done: going on", path.display()));
@@ -195,6 +196,7 @@ pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass
             pass.runs.push(run.id);
         }
     }
+    pass.runs.extend(desk.engine.runs_to_look_for().await?);
     pass.runs.sort_unstable();
     pass.runs.dedup();
     Ok(pass)

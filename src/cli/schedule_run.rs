@@ -117,10 +117,7 @@ async fn runs_of(store: &Store, account: &str, fire: &Fire) -> Result<Vec<i64>, 
 }
 
 async fn send(desk: &Desk<'_>, runs: &[i64], screen: &Screen, stop: &Stop) -> Result<(), EngineError> {
-    let mut rows = 0;
-    for run in runs {
-        rows += desk.workshop.store.rows_to_send(*run).await?;
-    }
+    let rows = desk.left(runs).await?;
     if rows == 0 {
         return Ok(());
     }

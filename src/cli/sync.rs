@@ -93,10 +93,7 @@ async fn send(
     screen: &Screen,
     stop: &Stop,
 ) -> Result<Pass, EngineError> {
-    let mut rows = 0;
-    for run in &pass.runs {
-        rows += desk.workshop.store.rows_to_send(*run).await?;
-    }
+    let rows = desk.left(&pass.runs).await?;
     if rows > 0 {
         desk.engine.check_identity(stop).await?;
         let progress = desk.engine.progress();

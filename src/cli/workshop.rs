@@ -160,6 +160,15 @@ impl Desk<'_> {
         }
     }
 
+    /// Rows of these runs that are still to be sent, and events in doubt that are still to be looked for.
+    pub(super) async fn left(&self, runs: &[i64]) -> Result<u64, EngineError> {
+        let mut rows = 0;
+        for run in runs {
+            rows += self.workshop.store.rows_to_send(*run).await? + self.engine.looks_left(*run).await?;
+        }
+        Ok(rows)
+    }
+
     /// Sends what is left of these runs, one after the other.
     pub(super) async fn drain(&self, runs: &[i64], stop: &Stop) -> Result<DrainEnd, EngineError> {
         for run in runs {

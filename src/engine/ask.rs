@@ -11,7 +11,7 @@ use crate::clock::Time;
 use crate::domain::outcome::{Block, BlockCause};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Answered, Quota, Reply};
-use crate::store::{Claims, Scope, Shared};
+use crate::store::{Allowance, Claims, Scope, Shared};
 
 /// Less than clocks differ by: a moment so shortly past is one that is over.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
@@ -24,22 +24,46 @@ impl Engine {
         question: impl Future<Output = Answered<T>>,
         stop: &Stop,
     ) -> Result<Answered<T>, EngineError> {
+        self.ask_within(self.settings.allowance, route, question, stop).await
+    }
+
+    /// The same, behind events that wait to be created.
+    pub(super) async fn ask_behind<T>(
+        &self,
+        route: &'static str,
+        question: impl Future<Output = Answered<T>>,
+        stop: &Stop,
+    ) -> Result<Answered<T>, EngineError> {
+        self.ask_within(self.member_allowance(), route, question, stop).await
+    }
+
+    async fn ask_within<T>(
+        &self,
+        allowance: Allowance,
+        route: &'static str,
+        question: impl Future<Output = Answered<T>>,
+        stop: &Stop,
+    ) -> Result<Answered<T>, EngineError> {
         loop {
-            match self.place(route).await? {
+            match self.place(route, allowance).await? {
                 Ok(attempt) => return self.ask_at(attempt, question, stop).await,
                 Err(until) => self.pause(until, LOOK_AGAIN, "the rate limit", stop).await?,
             }
         }
     }
 
-    /// A request's place in the window, or when there may be one.
-    pub(super) async fn place(&self, route: &'static str) -> Result<Result<i64, Time>, EngineError> {
+    /// A request's place in a window of so many, or when there may be one.
+    pub(super) async fn place(
+        &self,
+        route: &'static str,
+        allowance: Allowance,
+    ) -> Result<Result<i64, Time>, EngineError> {
         let claims = Claims {
             account: &self.settings.account,
             worker_id: self.worker_id,
             scope: Scope::All,
             limit: 1,
-            allowance: self.settings.allowance,
+            allowance,
             route,
             with_names: false,
         };

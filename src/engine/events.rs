@@ -3,6 +3,7 @@
 //! Intent is on record before a request leaves. Whatever leaves its effect in doubt ends there: only a
 //! person, a look-up or the policy takes an event out of doubt.
 
+mod looks;
 mod probe;
 
 use std::sync::atomic::Ordering;
@@ -16,11 +17,11 @@ use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{
-    EventDecision, EventFacts, EventOutcome, EventVerdict, LookUp, POLICY, decide_event, settle_doubt,
+    EventDecision, EventFacts, EventOutcome, EventVerdict, POLICY, decide_event, settle_by_policy,
 };
 use crate::domain::outcome::Block;
 use crate::domain::verdict::Verdict;
-use crate::luma::{EventReply, start_of};
+use crate::luma::{EventReply, likeness_of, start_of};
 use crate::store::{
     Allowance, ClaimedEvent, Claims, EventClaim, EventSettlement, ResolveError, Scope, StoreError,
 };
@@ -28,9 +29,23 @@ use crate::store::{
 type InFlight = JoinSet<Result<(), EngineError>>;
 
 impl Engine {
-    /// Creates the events that are due in `scope` until none is pending; where `for_ever`, until told
-    /// to stop.
+    /// Creates the events that are due in `scope` until none is pending, and none in doubt is left to be
+    /// looked for; where `for_ever`, until told to stop.
     pub async fn drain_events(
+        &self,
+        scope: Scope,
+        for_ever: bool,
+        stop: &Stop,
+    ) -> Result<DrainEnd, EngineError> {
+        loop {
+            let end = self.create_events(scope, for_ever, stop).await?;
+            if for_ever || end == DrainEnd::Stopped || !self.see_doubts_out(scope, stop).await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    async fn create_events(
         &self,
         scope: Scope,
         for_ever: bool,
@@ -183,6 +198,7 @@ impl Engine {
             attempts: event.attempts,
             faults: event.faults,
             is_guess: event.is_guess,
+            can_look_up: self.client.routes().can_look_up() && likeness_of(&event.body).is_some(),
             retry: self.settings.retry,
             block: self.settings.allowance.window,
             jitter: self.chance(),
@@ -252,10 +268,9 @@ impl Engine {
         }
     }
 
-    /// Ends doubt about events by the policy.
+    /// Ends doubt about events by the policy, where Luma cannot be asked.
     pub async fn end_doubts(&self) -> Result<(), EngineError> {
-        // The policy is for what cannot be looked for.
-        let policy = settle_doubt(LookUp::NotOffered, self.settings.on_unknown, true);
+        let policy = settle_by_policy(self.settings.on_unknown, true);
         if policy.is_none() || self.client.routes().can_look_up() {
             return Ok(());
         }
@@ -266,8 +281,7 @@ impl Engine {
         };
         for doubt in in_doubt {
             let attempts_left = !self.settings.retry.is_exhausted(doubt.attempts);
-            let Some(resolution) = settle_doubt(LookUp::NotOffered, self.settings.on_unknown, attempts_left)
-            else {
+            let Some(resolution) = settle_by_policy(self.settings.on_unknown, attempts_left) else {
                 continue;
             };
             let now = self.clock.now();

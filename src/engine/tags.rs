@@ -111,7 +111,7 @@ impl Engine {
         if self.tags.were_listed_within(KEPT, self.clock.now()) {
             return Ok(());
         }
-        let Ok(place) = self.place(route).await? else { return Ok(()) };
+        let Ok(place) = self.place(route, self.settings.allowance).await? else { return Ok(()) };
         let answer = self.ask_at(place, self.client.tags(), stop).await?;
         match &answer {
             Ok((list, _)) => self.tags.learn(list, self.clock.now()),

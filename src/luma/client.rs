@@ -1,5 +1,6 @@
 //! One client for one key: connections are kept, redirects are not followed, nothing is repeated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -8,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::look_up::SlugRoutes;
 use super::reply::{Identity, Reply};
 use super::routes::Routes;
 use super::wire::Odd;
@@ -87,6 +89,7 @@ pub struct Client {
     pub(super) once_timeout: Duration,
     pub(super) base: String,
     timeout: Duration,
+    pub(super) slug_routes: Arc<SlugRoutes>,
     pub(super) clock: Clock,
 }
 
@@ -125,6 +128,7 @@ impl Client {
             once_timeout,
             base: options.base_url.as_str().trim_end_matches('/').to_owned(),
             timeout: options.timeout,
+            slug_routes: Arc::default(),
             clock,
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! What the looks prove is decided elsewhere; the beta offers none.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use super::event::iso;
 use super::wire::{Odd, Page, field, id, text, unwrapped};
 use crate::clock::Time;
 use crate::domain::event::{ApiId, Shown};
+use crate::domain::verdict::{Cause, Verdict};
 
 /// Some of the events of a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +25,61 @@ pub struct EventPage {
     pub next: Option<String>,
 }
 
+/// How long routes that Luma did not know are left alone.
+const LEFT_ALONE: Duration = Duration::from_hours(1);
+
+/// Which of the routes that find an address this Luma has, as far as it was asked.
+#[derive(Debug, Default)]
+pub(super) struct SlugRoutes(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The place of the one to ask.
+    place: usize,
+    /// When the last of them was not there either.
+    none_at: Option<Time>,
+}
+
+impl SlugRoutes {
+    fn get(&self, routes: &[&'static str], now: Time) -> Option<&'static str> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_left_alone = known.none_at.is_some_and(|then| then <= now && now.since(then) < LEFT_ALONE);
+        routes.get(known.place).copied().filter(|_| !is_left_alone)
+    }
+
+    /// This one is not there: the next one is asked, and after the last none for a while.
+    fn pass_over(&self, route: &str, routes: &[&'static str], now: Time) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if routes.get(known.place).is_some_and(|asked| *asked == route) {
+            let is_last = known.place + 1 == routes.len();
+            *known = if is_last {
+                Known { place: 0, none_at: Some(now) }
+            } else {
+                Known { place: known.place + 1, none_at: None }
+            };
+        }
+    }
+}
+
 impl Client {
-    /// The event that stands under an address, if one does; whoever's it is.
+    /// Where an address is asked for now; none where this Luma has no such route.
+    #[must_use]
+    pub fn slug_route(&self) -> Option<&'static str> {
+        self.slug_routes.get(self.routes().slugs, self.clock.now())
+    }
+
+    /// The event that stands under an address, if one does; whoever's it is. Where the route is not there,
+    /// `slug_route` names another from then on, or none.
     pub async fn find_event(&self, slug: &str) -> Answered<Option<Shown>> {
-        let query = [("slug", slug)];
+        let (route, query) = (self.slug_route(), [("slug", slug)]);
         let read = |answer: &Value| read_entity(answer, slug);
-        self.ask(self.routes().slug, |http, url| http.get(with_query(&url, &query)), read).await
+        let answered = self.ask(route, |http, url| http.get(with_query(&url, &query)), read).await;
+        if let (Some(route), Err(reply)) = (route, &answered)
+            && matches!(reply.verdict, Verdict::Halted { cause: Cause::Route, .. })
+        {
+            self.slug_routes.pass_over(route, self.routes().slugs, self.clock.now());
+        }
+        answered
     }
 
     /// The events of the key's calendar that begin at this moment.

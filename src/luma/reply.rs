@@ -59,6 +59,12 @@ impl Reply {
         Self::without_answer(Verdict::Interrupted)
     }
 
+    /// The reply of a list that goes on for ever.
+    #[must_use]
+    pub fn endless() -> Self {
+        Self::transient(None, "a list of events that does not end".to_owned())
+    }
+
     pub(super) const fn without_answer(verdict: Verdict) -> Self {
         Self { status: None, verdict, body: Value::Null, quota: None }
     }

@@ -19,8 +19,8 @@ pub struct Routes {
     pub apply_tag: Option<&'static str>,
     /// Lists the audience, page by page.
     pub contacts: Option<&'static str>,
-    /// Finds what stands under an address.
-    pub slug: Option<&'static str>,
+    /// Finds what stands under an address: Luma has given this route another name, the newest is first.
+    pub slugs: &'static [&'static str],
     /// Lists events by their start.
     pub events: Option<&'static str>,
 }
@@ -33,7 +33,7 @@ const BETA_2021: Routes = Routes {
     create_tag: None,
     apply_tag: None,
     contacts: None,
-    slug: None,
+    slugs: &[],
     events: None,
 };
 
@@ -45,7 +45,7 @@ const V1: Routes = Routes {
     create_tag: Some("POST /v1/calendars/contact-tags/create"),
     apply_tag: Some("POST /v1/calendars/contact-tags/apply"),
     contacts: Some("GET /v1/calendars/contacts/list"),
-    slug: Some("GET /v1/entities/lookup"),
+    slugs: &["GET /v1/entities/lookup", "GET /v1/entity/lookup"],
     events: Some("GET /v1/calendars/events/list"),
 };
 
@@ -58,9 +58,9 @@ impl Routes {
         }
     }
 
-    /// Whether an event in doubt can be looked for.
+    /// Whether an event in doubt can be looked for. What the calendar holds is enough.
     #[must_use]
     pub const fn can_look_up(&self) -> bool {
-        self.slug.is_some() && self.events.is_some()
+        self.events.is_some()
     }
 }

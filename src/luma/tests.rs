@@ -1,6 +1,7 @@
 //! What the client sends and reads, in both dialects: each body held against what its route is documented to
 //! take, each answer in the spelling of every generation.
 
+mod look_up;
 mod schema;
 mod server;
 

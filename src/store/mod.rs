@@ -45,9 +45,9 @@ pub use by_hand::CanceledRun;
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
 pub use error::{DriverError, StoreError};
 pub use events::{
-    ClaimedEvent, Doubt, EventAttempt, EventClaim, EventClaims, EventDepth, EventFilter, EventInput,
-    EventIntake, EventOrigin, EventPart, EventRecord, EventResolution, EventRow, EventSettlement, EventStory,
-    NewEvent, ResolveError, Resolved, V1Columns,
+    ClaimedEvent, Doubt, DueLook, EventAttempt, EventClaim, EventClaims, EventDepth, EventFilter, EventInput,
+    EventIntake, EventLook, EventOrigin, EventPart, EventRecord, EventResolution, EventRow, EventSettlement,
+    EventStory, LooksLeft, NewEvent, ResolveError, Resolved, V1Columns,
 };
 pub use expectations::Expected;
 pub use files::{FileState, InputFile, NewFile};

@@ -14,6 +14,8 @@ mod durability;
 mod events;
 mod events_doubt;
 mod events_kill;
+mod events_looks;
+mod events_looks_kill;
 mod events_rows;
 mod events_store;
 mod faults;

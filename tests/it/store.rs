@@ -35,6 +35,7 @@ mod fires;
 mod fixture;
 mod intake;
 mod interleavings;
+mod looks;
 mod model;
 mod pauses;
 mod quota;

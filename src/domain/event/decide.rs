@@ -95,6 +95,8 @@ pub struct EventFacts {
     pub faults: u32,
     /// An earlier request was left in doubt, and nobody has looked whether it made the event.
     pub is_guess: bool,
+    /// Luma can be asked what stands under its address.
+    pub can_look_up: bool,
     /// How passing faults are retried.
     pub retry: RetryPolicy,
     /// How long Luma blocks after an overrun, where it does not say.
@@ -121,6 +123,15 @@ pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision
         // Nobody else is likely to have this address where it was asked for before: a look-up tells.
         EventVerdict::Taken { message } if facts.attempts > 0 => only(EventOutcome::Unknown {
             reason: format!("an earlier request may have created it: {message}"),
+        }),
+        // Nobody knows all the words for it.
+        EventVerdict::Refused { message } if facts.attempts > 0 && facts.can_look_up => {
+            only(EventOutcome::Unknown {
+                reason: format!("an earlier request may have created it: {message}"),
+            })
+        }
+        EventVerdict::Taken { message } if facts.can_look_up => only(EventOutcome::Unknown {
+            reason: format!("its address is taken, by what is still to be seen: {message}"),
         }),
         EventVerdict::Refused { message } | EventVerdict::Taken { message } => {
             only(EventOutcome::Rejected { code: Code::ApiRejected, reason: message.clone() })
@@ -168,25 +179,26 @@ mod tests {
     use super::*;
     use crate::domain::outcome::FAULTS_IN_A_ROW;
 
-    fn decide(verdict: &EventVerdict, attempts: u32, faults: u32) -> EventDecision {
+    fn facts(attempts: u32, faults: u32) -> EventFacts {
         let retry = RetryPolicy {
             max_attempts: 3,
             initial_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_mins(5),
         };
-        let block = Duration::from_mins(1);
-        decide_event(
-            verdict,
-            &EventFacts {
-                attempts,
-                faults,
-                is_guess: false,
-                retry,
-                block,
-                jitter: 1.0,
-                now: Time::from_micros(0),
-            },
-        )
+        EventFacts {
+            attempts,
+            faults,
+            is_guess: false,
+            can_look_up: false,
+            retry,
+            block: Duration::from_mins(1),
+            jitter: 1.0,
+            now: Time::from_micros(0),
+        }
+    }
+
+    fn decide(verdict: &EventVerdict, attempts: u32, faults: u32) -> EventDecision {
+        decide_event(verdict, &facts(attempts, faults))
     }
 
     #[test]
@@ -216,6 +228,13 @@ mod tests {
         let taken = EventVerdict::Taken { message: "taken".into() };
         assert!(matches!(decide(&taken, 0, 0).outcome, EventOutcome::Rejected { .. }));
         assert!(matches!(decide(&taken, 1, 0).outcome, EventOutcome::Unknown { .. }));
+        let looking = |attempts| EventFacts { can_look_up: true, ..facts(attempts, 0) };
+        assert!(matches!(decide_event(&taken, &looking(0)).outcome, EventOutcome::Unknown { .. }));
+        // Whatever the words are, where a look tells.
+        let refused = EventVerdict::Refused { message: "no".into() };
+        assert!(matches!(decide_event(&refused, &looking(1)).outcome, EventOutcome::Unknown { .. }));
+        assert!(matches!(decide_event(&refused, &looking(0)).outcome, EventOutcome::Rejected { .. }));
+        assert!(matches!(decide(&refused, 1, 0).outcome, EventOutcome::Rejected { .. }));
     }
 
     #[test]

@@ -20,12 +20,14 @@ mod zoom;
 
 pub use beta::BetaEvent;
 pub use decide::{EventDecision, EventFacts, EventOutcome, decide_event};
-pub use doubt::{LookUp, OnUnknown, POLICY, Resolution, settle_doubt};
+pub use doubt::{
+    Doubted, LOOK_UP, LookEnd, LookUp, OnUnknown, POLICY, Resolution, settle_by_look, settle_by_policy,
+};
 pub use fields::{Field, Fields, HIDDEN, hide, quotes_secret};
 pub use key::{ClientKey, Twin};
 pub use parse::{EventRules, Problem, Wanted, parse_event, said};
 pub use place::{Coordinate, GeoAddress};
-pub use sighting::{Likeness, LookedFor, PAUSE, Shown, Sighting};
+pub use sighting::{Likeness, LookedFor, OtherRows, PAUSE, Shown, Sighting};
 pub use slug::Slug;
 pub use start::is_zone;
 pub use state::{EventState, Happening, Illegal, next};

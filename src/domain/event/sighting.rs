@@ -1,12 +1,13 @@
-//! What look-ups must have said before an event in doubt counts as there, or as not there.
+//! What looks at Luma must have shown before an event in doubt counts as there, or as not there.
 //!
-//! One that is seen under its own address is there. One that is not is believed to be absent only when it is
-//! not seen a second time, after a pause: the request may have been carried out late. What is like it and
-//! stands elsewhere is an alarm: somebody may have made it, or it was made twice.
+//! One that stands on its calendar, under its own address and at its own time, is there. One that does not is
+//! believed to be absent only when it is not seen a second time, after a pause: the request may have been
+//! carried out late. What may be it and is not as it was asked for is an alarm.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{ApiId, LookUp};
+use super::{ApiId, Doubted, LookUp};
 use crate::clock::Time;
 
 /// What an event in doubt looks like if it exists.
@@ -33,40 +34,151 @@ pub struct Shown {
     pub start_at: Time,
 }
 
-/// What one look has come to: the ids of events, each once.
+impl Likeness {
+    fn has_address_of(&self, event: &Shown) -> bool {
+        event.slug.as_ref().is_some_and(|slug| slug.eq_ignore_ascii_case(&self.slug))
+    }
+
+    fn has_name_of(&self, event: &Shown) -> bool {
+        let words = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        words(&event.name) == words(&self.name)
+    }
+}
+
+/// What other rows of the account are, or may be, on Luma.
+#[derive(Clone, Debug, Default)]
+pub struct OtherRows {
+    created: HashMap<String, i64>,
+    asked_for: HashMap<String, i64>,
+}
+
+impl OtherRows {
+    /// This row is known to be the event with this id.
+    pub fn add_created(&mut self, id: &ApiId, row: i64) {
+        self.created.insert(id.as_str().to_owned(), row);
+    }
+
+    /// This row has asked for this address, and nobody knows yet with what effect.
+    pub fn add_asked_for(&mut self, slug: &str, row: i64) {
+        self.asked_for.insert(slug.to_ascii_lowercase(), row);
+    }
+
+    fn with_id(&self, id: &ApiId) -> Option<i64> {
+        self.created.get(id.as_str()).copied()
+    }
+
+    fn with_address(&self, slug: &str) -> Option<i64> {
+        self.asked_for.get(&slug.to_ascii_lowercase()).copied()
+    }
+}
+
+/// What one look has come to for one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sighting {
-    /// Under its own address, at its own time.
-    exact: Vec<ApiId>,
-    /// Under its address at another time, or of its name and time under another address.
-    alike: Vec<ApiId>,
+    /// On the calendar, under its own address and at its own time; and whether it has its name.
+    exact: Vec<(ApiId, bool)>,
+    /// Under its address at another time, wherever.
+    moved: Vec<ApiId>,
+    /// On the calendar, of its name and time, under an address that nobody here has asked for.
+    namesakes: Vec<ApiId>,
+    /// Under its address at its time, and not on the calendar; and whether it has its name.
+    elsewhere: Option<(ApiId, bool)>,
+    /// Under its address, and known to be another row's.
+    owned: Vec<(ApiId, i64)>,
+    /// Another row that asks for the same address.
+    contested_by: Option<i64>,
 }
 
 impl Sighting {
-    /// What `shown` has of an event. `is_known` says of an id whether it is that of another row.
+    /// What is seen of an event among those of the calendar that begin when it does, and under its address,
+    /// where that was asked.
     #[must_use]
-    pub fn of<'a>(
+    pub fn of(
         likeness: &Likeness,
-        shown: impl IntoIterator<Item = &'a Shown>,
-        is_known: impl Fn(&ApiId) -> bool,
+        on_calendar: &[Shown],
+        at_address: Option<&Shown>,
+        others: &OtherRows,
     ) -> Self {
-        let words = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        let name = words(&likeness.name);
-        let mut sighting = Self::default();
-        for event in shown {
-            let has_slug = event.slug.as_ref().is_some_and(|slug| slug.eq_ignore_ascii_case(&likeness.slug));
+        let mut seen = Self { contested_by: others.with_address(&likeness.slug), ..Self::default() };
+        let mut ids: Vec<&ApiId> = Vec::new();
+        for event in on_calendar {
+            if ids.contains(&&event.id) {
+                continue;
+            }
+            ids.push(&event.id);
+            let is_there = at_address.is_some_and(|there| there.id == event.id);
             let has_time = event.start_at == likeness.start_at;
-            let is_alike = has_slug || (has_time && words(&event.name) == name && !is_known(&event.id));
-            let ids = match (has_slug && has_time, is_alike) {
-                (true, _) => &mut sighting.exact,
-                (false, true) => &mut sighting.alike,
-                (false, false) => continue,
-            };
-            if !ids.contains(&event.id) {
-                ids.push(event.id.clone());
+            let asked_for = event.slug.as_ref().and_then(|slug| others.with_address(slug));
+            match (likeness.has_address_of(event) || is_there, others.with_id(&event.id)) {
+                (true, Some(row)) => seen.owned.push((event.id.clone(), row)),
+                (true, None) if has_time => seen.exact.push((event.id.clone(), likeness.has_name_of(event))),
+                (true, None) => seen.moved.push(event.id.clone()),
+                (false, None) if has_time && asked_for.is_none() && likeness.has_name_of(event) => {
+                    seen.namesakes.push(event.id.clone());
+                }
+                (false, _) => {}
             }
         }
-        sighting
+        if let Some(event) = at_address.filter(|event| !ids.contains(&&event.id)) {
+            match others.with_id(&event.id) {
+                Some(row) => seen.owned.push((event.id.clone(), row)),
+                None if event.start_at == likeness.start_at => {
+                    seen.elsewhere = Some((event.id.clone(), likeness.has_name_of(event)));
+                }
+                None => seen.moved.push(event.id.clone()),
+            }
+        }
+        seen
+    }
+
+    /// Whether nothing more need be asked: it stands where it should, and Luma gives no address twice.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        self.exact.len() == 1
+            && self.moved.is_empty()
+            && self.namesakes.is_empty()
+            && self.owned.is_empty()
+            && self.elsewhere.is_none()
+    }
+
+    /// Whether nothing on the calendar may be it. What stands under its address on somebody else's may not.
+    fn is_nothing(&self) -> bool {
+        self.exact.is_empty() && self.moved.is_empty() && self.namesakes.is_empty() && self.owned.is_empty()
+    }
+
+    /// What is known after a refusal of the very first request: whatever stands there was not made for this row.
+    /// It is its event all the same where nothing tells the two apart.
+    fn after_first_refusal(&self) -> LookUp {
+        match self.exact.as_slice() {
+            [(id, true)] if self.is_found() && self.contested_by.is_none() => LookUp::Found(id.clone()),
+            [(_, true)] if !self.namesakes.is_empty() => LookUp::Several { shown: self.told() },
+            _ => LookUp::Occupied { by: self.told() },
+        }
+    }
+
+    /// What was seen, for people.
+    fn told(&self) -> String {
+        let quoted = |id: &ApiId, what: &str| format!("`{id}` {what}");
+        let exact = self.exact.iter().map(|(id, _)| quoted(id, "stands under its address, at its time"));
+        let moved = self.moved.iter().map(|id| quoted(id, "stands under its address, at another time"));
+        let namesakes =
+            self.namesakes.iter().map(|id| quoted(id, "has its name and its time, under another address"));
+        let elsewhere = self
+            .elsewhere
+            .iter()
+            .map(|(id, _)| quoted(id, "stands under its address, on no calendar of this key"));
+        let owned = self
+            .owned
+            .iter()
+            .map(|(id, row)| quoted(id, &format!("stands under its address, and is the event of row {row}")));
+        let contested = self.contested_by.map(|row| format!("row {row} asks for the same address"));
+        let told: Vec<String> =
+            exact.chain(moved).chain(namesakes).chain(elsewhere).chain(owned).chain(contested).collect();
+        if told.is_empty() {
+            "nothing that this key is shown stands there".to_owned()
+        } else {
+            told.join("; ")
+        }
     }
 }
 
@@ -80,14 +192,35 @@ pub struct LookedFor {
 }
 
 impl LookedFor {
+    /// Looks that have found nothing since this moment, if any have.
+    #[must_use]
+    pub const fn absent_since(absent_since: Option<Time>) -> Self {
+        Self { absent_since }
+    }
+
+    /// Since when nothing was found.
+    #[must_use]
+    pub const fn since(&self) -> Option<Time> {
+        self.absent_since
+    }
+
     /// What is known of the event after one more look.
-    pub fn saw(&mut self, sighting: &Sighting, now: Time) -> LookUp {
-        match (sighting.exact.as_slice(), sighting.alike.as_slice()) {
-            ([], []) => self.saw_nothing(now),
-            ([id], []) => LookUp::Found(id.clone()),
+    pub fn saw(&mut self, sighting: &Sighting, doubted: &Doubted, now: Time) -> LookUp {
+        if matches!(doubted, Doubted::Refused { asked_before: false, .. }) {
+            return sighting.after_first_refusal();
+        }
+        match sighting.exact.as_slice() {
+            [(id, _)] if sighting.is_found() => LookUp::Found(id.clone()),
+            _ if sighting.is_nothing() => match self.saw_nothing(now) {
+                // It has all but a place on the calendar, and Luma may not show everything there.
+                LookUp::AbsentTwice if sighting.elsewhere.as_ref().is_some_and(|(_, is_named)| *is_named) => {
+                    LookUp::Several { shown: sighting.told() }
+                }
+                look_up => look_up,
+            },
             _ => {
                 self.absent_since = None;
-                LookUp::Several
+                LookUp::Several { shown: sighting.told() }
             }
         }
     }
@@ -107,85 +240,4 @@ impl LookedFor {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn id(text: &str) -> ApiId {
-        ApiId::parse(text).expect("an id")
-    }
-
-    fn likeness() -> Likeness {
-        Likeness { slug: "demo-1".into(), name: "Demo night".into(), start_at: Time::from_micros(5_000) }
-    }
-
-    fn shown(text: &str, slug: &str, name: &str, start: i64) -> Shown {
-        let start_at = Time::from_micros(start);
-        Shown { id: id(text), slug: Some(slug.into()), name: name.into(), start_at }
-    }
-
-    fn look(shown: &[Shown]) -> LookUp {
-        let sighting = Sighting::of(&likeness(), shown, |known| known.as_str() == "evt-ours");
-        LookedFor::default().saw(&sighting, Time::from_micros(0))
-    }
-
-    #[test]
-    fn only_one_under_its_own_address_and_nothing_like_it_is_found() {
-        let there = shown("evt-1", "Demo-1", "renamed", 5_000);
-        assert_eq!(look(std::slice::from_ref(&there)), LookUp::Found(id("evt-1")));
-        assert_eq!(look(&[there.clone(), there.clone()]), LookUp::Found(id("evt-1")), "the same one twice");
-        let others = [
-            shown("evt-2", "demo-1", "Demo night", 6_000),
-            shown("evt-2", "demo-1", "Demo night", 5_000),
-            shown("evt-2", "elsewhere", "DEMO  night", 5_000),
-        ];
-        for other in others {
-            assert_eq!(look(&[there.clone(), other.clone()]), LookUp::Several, "{other:?}");
-        }
-        assert_eq!(look(&[shown("evt-2", "demo-1", "Demo night", 6_000)]), LookUp::Several);
-        assert_eq!(look(&[shown("evt-2", "elsewhere", "Demo night", 5_000)]), LookUp::Several);
-        assert_eq!(look(&[shown("evt-ours", "elsewhere", "Demo night", 5_000)]), LookUp::AbsentOnce);
-        assert_eq!(look(&[shown("evt-2", "elsewhere", "Other", 5_000)]), LookUp::AbsentOnce);
-    }
-
-    #[test]
-    fn what_was_seen_in_between_begins_the_pause_anew() {
-        let mut looked = LookedFor::default();
-        let at = |seconds| Time::from_micros(0).plus(Duration::from_secs(seconds));
-        let (nothing, alike) = (Sighting::default(), Sighting { exact: vec![], alike: vec![id("evt-2")] });
-        assert_eq!(looked.again_at(), None);
-        assert_eq!(looked.saw(&nothing, at(0)), LookUp::AbsentOnce);
-        assert_eq!(looked.again_at(), Some(at(60)));
-        assert_eq!(looked.saw(&alike, at(30)), LookUp::Several);
-        assert_eq!(looked.saw(&nothing, at(60)), LookUp::AbsentOnce);
-        assert_eq!(looked.saw(&nothing, at(120)), LookUp::AbsentTwice);
-    }
-
-    proptest! {
-        #[test]
-        fn absence_is_believed_only_after_two_looks_with_the_pause_between(
-            steps in prop::collection::vec((-120_i64..120, any::<bool>()), 1..40)
-        ) {
-            let mut looked = LookedFor::default();
-            let mut now = 1_000_000_000_i64;
-            let mut absent: Vec<i64> = Vec::new();
-            for (step, is_there) in steps {
-                now += step * 1_000_000;
-                let exact = if is_there { vec![id("evt-1")] } else { vec![] };
-                let said = looked.saw(&Sighting { exact, alike: vec![] }, Time::from_micros(now));
-                match said {
-                    LookUp::AbsentTwice => {
-                        prop_assert!(!is_there);
-                        prop_assert!(absent.iter().any(|then| now - then >= 60_000_000), "{absent:?} {now}");
-                    }
-                    LookUp::Found(_) => prop_assert!(is_there),
-                    _ => prop_assert!(!is_there),
-                }
-                if !is_there {
-                    absent.push(now);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -198,13 +198,13 @@ fn is_about_the_account(message: &str) -> bool {
     speaks_of_key(message) || words(message).iter().any(|word| of_plans.contains(&word.as_str()))
 }
 
-/// `Slug is already taken.`, not `slug: Too small`.
+/// `Slug is already taken.` or `This URL is taken.`, not `slug: Too small`.
 fn speaks_of_a_taken_address(message: &str) -> bool {
-    let lower = message.to_ascii_lowercase();
-    let mut words = lower.split(|c: char| !c.is_alphanumeric());
-    lower.contains("slug")
-        && words
-            .any(|word| matches!(word, "taken" | "already" | "exists" | "unavailable" | "available" | "use"))
+    let words = words(message);
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
+    let is_taken = has(&["taken", "already", "exists"]);
+    (has(&["slug"]) && (is_taken || has(&["unavailable", "available", "use"])))
+        || (has(&["url", "address", "link"]) && is_taken)
 }
 
 #[cfg(test)]
@@ -294,12 +294,18 @@ mod tests {
     #[test]
     fn a_taken_address_and_a_lapsed_plan_are_told_from_a_bad_event() {
         let of = |message: &str| of_words(400, true, None, message);
-        for message in ["Slug is already taken.", "This slug is not available.", "slug: Already in use"] {
+        for message in [
+            "Slug is already taken.",
+            "This slug is not available.",
+            "slug: Already in use",
+            "This URL is already taken.",
+        ] {
             assert!(matches!(of(message), EventVerdict::Taken { .. }), "{message}");
         }
         for message in [
             "Invalid request. - slug: Too small: expected string to have >=3 characters",
             "Invalid request. - reminders_disabled: Invalid input",
+            "Invalid request. - cover_url: Invalid URL, use one of the CDN",
             "The plan is not set",
         ] {
             assert!(matches!(of(message), EventVerdict::Refused { .. }), "{message}");

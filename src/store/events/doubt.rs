@@ -121,6 +121,68 @@ macro_rules! told_again {
     }};
 }
 
+/// Where a decision leaves the event, and Luma's id of it.
+pub(super) fn end_of(resolution: &Resolution) -> (EventState, Option<&str>) {
+    match resolution {
+        Resolution::Created(api_id) => (EventState::Created, Some(api_id.as_str())),
+        Resolution::SendAgain => (EventState::Pending, None),
+    }
+}
+
+/// Another row that is known to be the event with this id.
+macro_rules! owner {
+    ($tx:ident, $account:expr, $api_id:expr, $id:expr) => {
+        sqlx::query_scalar::<_, i64>(
+            "select id from event_queue where account = $1 and api_id = $2 and id <> $3 limit 1",
+        )
+        .bind($account)
+        .bind($api_id)
+        .bind($id)
+        .fetch_optional(&mut *$tx)
+        .await?
+    };
+}
+
+/// Ends the doubt that a request has left, on record. A person makes a canceled run go on, nobody else.
+macro_rules! decide {
+    ($tx:ident, ($id:expr, $claim_id:expr, $run_id:expr), $resolution:expr, ($who:expr, $is_person:expr),
+     $due_at:expr, $now:expr) => {{
+        let (state, api_id) = $crate::store::events::doubt::end_of($resolution);
+        let found = sqlx::query(
+            "update event_queue
+                set state = $3, api_id = $4, code = null, reason = null, claim_id = null,
+                    settled_at = case when $3 = 'created' then $5 end,
+                    due_at = $6,
+                    body = case when $3 = 'created' then null else body end,
+                    zoom_meeting_password = case when $3 = 'created' then null else zoom_meeting_password end
+              where id = $1 and claim_id = $2 and state = 'unknown'",
+        )
+        .bind($id)
+        .bind($claim_id)
+        .bind(state.as_str())
+        .bind(api_id)
+        .bind($now)
+        .bind($due_at)
+        .execute(&mut *$tx)
+        .await?
+        .rows_affected();
+        ensure_rows(found, 1, || format!("event `{}`", $id))?;
+        sqlx::query(
+            "insert into event_resolutions (event_id, decided_at, decided_by, decision, api_id, attempt_id)
+             values ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind($id)
+        .bind($now)
+        .bind($who)
+        .bind($resolution.as_str())
+        .bind(api_id)
+        .bind($claim_id)
+        .execute(&mut *$tx)
+        .await?;
+        told_again!($tx, $run_id, state, $is_person);
+    }};
+}
+
 type Standing = (String, i64, String, Option<i64>, Option<String>, bool);
 
 /// The event as it stands, on the open transaction, if there is one. Nobody else decides about it meanwhile.
@@ -156,10 +218,7 @@ impl Store {
         due_at: Time,
         now: Time,
     ) -> Result<Resolved, ResolveError> {
-        let (state, api_id) = match resolution {
-            Resolution::Created(api_id) => (EventState::Created, Some(api_id.as_str())),
-            Resolution::SendAgain => (EventState::Pending, None),
-        };
+        let (state, api_id) = end_of(resolution);
         let run_id: Result<i64, ResolveError> = write_tx!(self, tx => { 'resolve: {
             let Some((account, run_id, was, claim_id, _, _)) = standing!(tx, id) else {
                 break 'resolve Err(ResolveError::Missing(id));
@@ -167,50 +226,11 @@ impl Store {
             if was != EventState::Unknown {
                 break 'resolve Err(ResolveError::NotInDoubt { id, state: was });
             }
-            let other: Option<i64> = sqlx::query_scalar(
-                "select id from event_queue where account = $1 and api_id = $2 and id <> $3",
-            )
-            .bind(&account)
-            .bind(api_id)
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-            if let Some(other) = other {
+            if let Some(other) = owner!(tx, &account, api_id, id) {
                 let why = format!("that is the event of row {other}");
                 break 'resolve Err(ResolveError::Taken { id, what: "created under that id", why });
             }
-            let found = sqlx::query(
-                "update event_queue
-                    set state = $3, api_id = $4, code = null, reason = null, claim_id = null,
-                        settled_at = case when $3 = 'created' then $5 end,
-                        due_at = $6,
-                        body = case when $3 = 'created' then null else body end,
-                        zoom_meeting_password = case when $3 = 'created' then null else zoom_meeting_password end
-                  where id = $1 and claim_id = $2 and state = 'unknown'",
-            )
-            .bind(id)
-            .bind(claim_id)
-            .bind(state.as_str())
-            .bind(api_id)
-            .bind(now)
-            .bind(due_at)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            ensure_rows(found, 1, || format!("event `{id}`"))?;
-            sqlx::query(
-                "insert into event_resolutions (event_id, decided_at, decided_by, decision, api_id, attempt_id)
-                 values ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(id)
-            .bind(now)
-            .bind(who)
-            .bind(resolution.as_str())
-            .bind(api_id)
-            .bind(claim_id)
-            .execute(&mut *tx)
-            .await?;
-            told_again!(tx, run_id, state, true);
+            decide!(tx, (id, claim_id, run_id), resolution, (who, true), due_at, now);
             Ok(run_id)
         }});
         Ok(Resolved { run_id: run_id?, state })
@@ -286,4 +306,4 @@ impl Store {
 }
 
 pub(in crate::store) use abandon_events;
-pub(super) use told_again;
+pub(super) use {decide, owner, told_again};

@@ -5,6 +5,7 @@
 mod claims;
 mod doubt;
 mod intake;
+mod looks;
 mod new;
 mod redate;
 mod reports;
@@ -14,6 +15,7 @@ mod v1;
 pub use claims::{ClaimedEvent, EventClaim, EventClaims};
 pub use doubt::{Doubt, ResolveError, Resolved};
 pub use intake::{EventInput, EventIntake, EventOrigin, EventPart};
+pub use looks::{DueLook, EventLook, LooksLeft};
 pub use new::NewEvent;
 pub use reports::{
     EventAttempt, EventDepth, EventFilter, EventRecord, EventResolution, EventRow, EventStory,

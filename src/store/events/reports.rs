@@ -1,5 +1,6 @@
 //! What people ask about events: lists, one event's story, counts of a run.
 
+use super::looks::EventLook;
 use super::v1::{V1Columns, v1_columns};
 use crate::clock::Time;
 use crate::domain::event::EventState;
@@ -143,6 +144,8 @@ pub struct EventStory {
     pub record: EventRecord,
     /// What was asked and answered.
     pub attempts: Vec<EventAttempt>,
+    /// What looks for it have come to, for each request that left it in doubt.
+    pub looks: Vec<EventLook>,
     /// Who decided what.
     pub resolutions: Vec<EventResolution>,
 }
@@ -214,6 +217,13 @@ impl Store {
             .bind(id)
             .fetch_all(db)
             .await?;
+            let looks = sqlx::query_as(
+                "select attempt_id, looks, faults, absent_since, looked_at, look_at from event_looks
+                  where event_id = $1 order by attempt_id",
+            )
+            .bind(id)
+            .fetch_all(db)
+            .await?;
             let resolutions = sqlx::query_as(
                 "select decided_at, decided_by, decision, api_id, attempt_id from event_resolutions
                   where event_id = $1 order by id",
@@ -221,7 +231,7 @@ impl Store {
             .bind(id)
             .fetch_all(db)
             .await?;
-            Some(EventStory { row, record, attempts, resolutions })
+            Some(EventStory { row, record, attempts, looks, resolutions })
         }});
         Ok(story)
     }

@@ -14,7 +14,7 @@ use crate::store::dialect::{lock_rows, storable};
 use crate::store::steps::count_faults;
 use crate::store::{ClaimedEvent, Result, Store, error::ensure_rows, write_tx};
 
-use super::doubt::told_again;
+use super::doubt::{owner, told_again};
 
 /// What became of a claimed event, and what that changes besides it.
 #[derive(Clone, Debug)]
@@ -72,14 +72,7 @@ impl<'a> Columns<'a> {
 /// An id that is another row's already, as a cached answer has it, does not show that this event exists.
 macro_rules! taken {
     ($tx:ident, $event:expr, $api_id:expr) => {{
-        let other: Option<i64> = sqlx::query_scalar(
-            "select id from event_queue where account = $1 and api_id = $2 and id <> $3 limit 1",
-        )
-        .bind(&$event.account)
-        .bind($api_id.as_str())
-        .bind($event.id)
-        .fetch_optional(&mut *$tx)
-        .await?;
+        let other = owner!($tx, &$event.account, $api_id.as_str(), $event.id);
         other.map(|other| EventOutcome::Unknown {
             reason: format!("Luma answered with `{}`, the id of event {other}", $api_id),
         })

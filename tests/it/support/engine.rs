@@ -45,7 +45,8 @@ pub(crate) async fn fleet(scratch: &Scratch, clock: &Clock, told: Told) -> Fleet
     Fleet::start(&store, clock, first, Vec::new(), 0).await.expect("a fleet")
 }
 
-fn settings(root: PathBuf, told: Told) -> Settings {
+/// Settings that hold nobody back.
+pub(crate) fn settings(root: PathBuf, told: Told) -> Settings {
     let second = Duration::from_secs(1);
     Settings {
         account: MAIN_ACCOUNT.to_owned(),

@@ -24,7 +24,7 @@ pub(crate) use binary::{Binary, Ended, Running};
 pub(crate) use cluster::{Cluster, url_in};
 pub(crate) use config::{config_text, dialect, import_route};
 pub(crate) use db::Db;
-pub(crate) use engine::{Told, fleet};
+pub(crate) use engine::{Told, fleet, settings};
 pub(crate) use foreign::Foreign;
 pub(crate) use luma::{KEY, Luma};
 pub(crate) use outside::Outside;
