@@ -72,7 +72,7 @@ async fn pass_of(
         desk.engine.check_identity(stop).await?;
     }
     let taken = if args.names_nothing() {
-        take_everything(desk, stop).await
+        Box::pin(take_everything(desk, stop)).await
     } else {
         take_files(args, desk, stop).await
     };
@@ -134,7 +134,7 @@ async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> R
         );
         return Ok(if events? == DrainEnd::Stopped { DrainEnd::Stopped } else { members? });
     }
-    desk.drain(runs, stop).await
+    Box::pin(desk.drain(runs, stop)).await
 }
 
 async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Result<Exit> {

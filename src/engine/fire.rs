@@ -75,7 +75,8 @@ impl Fleet {
         let engines = self.engines().filter_map(|engine| Some((engine, engine.feed(source)?)));
         let takings: Vec<_> = engines
             .map(|(engine, feed)| async move {
-                let taken = engine.of_fire(fire.id).take_patiently(fire, feed, stop).await;
+                let engine = engine.of_fire(fire.id);
+                let taken = Box::pin(engine.take_patiently(fire, feed, stop)).await;
                 let trouble = match taken {
                     Ok(trouble) => trouble,
                     Err(EngineError::Stopped) => return Err(EngineError::Stopped),
