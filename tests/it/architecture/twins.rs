@@ -1,4 +1,4 @@
-//! Migrations come in pairs: the same files, tables, columns, indexes and triggers for both databases.
+//! Migrations come in pairs: after each of them both databases have the same tables, columns, indexes and triggers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,16 @@ type Schema = BTreeMap<String, Vec<String>>;
 /// triggers instead, which bear its name, is no change; one that is dropped and nothing else is.
 fn schema(sql: &str) -> Schema {
     let mut made = Schema::new();
+    carry_out(&mut made, sql);
+    made
+}
+
+/// What there is after a migration. A table may be made anew under the name of the one before.
+fn carry_out(made: &mut Schema, sql: &str) {
     let mut table = None;
     let mut dropped = Vec::new();
     for line in sql.lines() {
-        let words: Vec<&str> = line.split([' ', ',']).collect();
+        let words: Vec<&str> = line.split([' ', ',', ';']).collect();
         match words.as_slice() {
             ["create", "table" | "index" | "trigger", name, ..] => {
                 made.insert((*name).to_owned(), Vec::new());
@@ -24,9 +30,18 @@ fn schema(sql: &str) -> Schema {
                 made.entry(table.clone().unwrap_or_default()).or_default().push((*column).to_owned());
             }
             ["alter", "table", name, "add", "column", column, ..] => {
-                made.entry(format!("{name} too")).or_default().push((*column).to_owned());
+                made.entry((*name).to_owned()).or_default().push((*column).to_owned());
             }
-            ["alter", "table", _, "drop", "constraint", key] => dropped.push(key.trim_end_matches(';')),
+            ["alter", "table", name, "rename", "to", other, ..] => {
+                let columns = made.remove(*name).unwrap_or_default();
+                made.insert((*other).to_owned(), columns);
+            }
+            ["drop", "table" | "index" | "trigger", name, ..] => {
+                made.remove(*name);
+            }
+            ["alter", "table", _, "drop", "constraint", key, ..] => dropped.push(*key),
+            // A condition that is put in the place of another is no key.
+            ["alter", "table", _, "add", "constraint", key, ..] => dropped.retain(|dropped| dropped != key),
             [end, ..] if end.starts_with(')') => table = None,
             _ => {}
         }
@@ -40,17 +55,21 @@ fn schema(sql: &str) -> Schema {
         }
     }
     made.remove("");
-    made
 }
 
+/// Each migration of a database, with what there is after it.
 fn migrations(database: &str) -> BTreeMap<String, Schema> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
     let entries = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let read = |path: std::path::PathBuf| {
+    let mut files: Vec<_> = entries.collect();
+    files.sort();
+    let mut made = Schema::new();
+    let after = |path: std::path::PathBuf| {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        (name, schema(&fs::read_to_string(path).expect("a migration")))
+        carry_out(&mut made, &fs::read_to_string(path).expect("a migration"));
+        (name, made.clone())
     };
-    entries.map(read).collect()
+    files.into_iter().map(after).collect()
 }
 
 #[test]
@@ -89,4 +108,9 @@ fn a_twin_that_differs_is_seen() {
     assert_eq!(schema(&format!("{one}{drop}{}", triggers.concat())), schema(one));
     assert_ne!(schema(&format!("{one}{drop}{}", triggers[1..].concat())), schema(one));
     assert_ne!(schema(&format!("{one}{}", triggers.concat())), schema(one));
+    let anew = |columns: &str| {
+        format!("{one}create table c (\n{columns});\ndrop table a;\nalter table c rename to a;\n")
+    };
+    assert_eq!(schema(&anew("    id integer,\n    b text\n")), schema(one));
+    assert_ne!(schema(&anew("    id integer\n")), schema(one));
 }
