@@ -138,6 +138,8 @@ fn settings(file: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         expectations: Vec::new(),
         event_rules: lumasync::domain::event::EventRules::default(),
         on_unknown: lumasync::domain::event::OnUnknown::Hold,
+        verify: lumasync::domain::proof::Verify::None,
+        second_look: Duration::ZERO,
         is_service: false,
     })
 }

@@ -165,6 +165,8 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         expectations: expectations(config),
         event_rules: EventRules { dialect: account.luma.dialect, ..config.events.rules.clone() },
         on_unknown: config.events.on_unknown,
+        verify: account.luma.verify,
+        second_look: account.luma.second_look,
         is_service,
     }
 }

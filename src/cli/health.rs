@@ -10,7 +10,7 @@ use super::words::{count, moment, span};
 use crate::clock::Time;
 use crate::config::{Account, Config};
 use crate::engine::{FolderView, printable};
-use crate::store::{EventDepth, QueueDepth, Store};
+use crate::store::{EventDepth, ProofLeft, QueueDepth, Store};
 
 /// Files of the drop folder that are named.
 const FILES: usize = 5;
@@ -24,6 +24,8 @@ pub(super) struct AccountHealth {
     pub(super) events: EventDepth,
     pub(super) oldest: Option<Duration>,
     pub(super) members: u64,
+    /// Delivered, and still to be verified.
+    proof: ProofLeft,
     /// Nothing of an account that the configuration does not have: nobody sends for it.
     pub(super) quota: Option<Quota>,
     pub(super) block: Option<(Time, String)>,
@@ -77,6 +79,7 @@ impl AccountHealth {
             depth,
             events: store.event_depth(name).await?,
             oldest: depth.oldest.filter(|_| depth.new + depth.pending > 0).map(|at| now.since(at)),
+            proof: store.proof_left(name).await?,
             members: known.as_ref().map_or(0, |known| known.members),
             user: known.as_ref().and_then(|known| known.identity.clone()),
             quota,
@@ -117,6 +120,10 @@ impl AccountHealth {
             );
         }
         let _ = writeln!(text, "ledger    {} delivered", count(self.members, "member"));
+        if self.proof.batches > 0 {
+            let (people, requests) = (count(self.proof.people, "row"), count(self.proof.batches, "request"));
+            let _ = writeln!(text, "verify    {people} of {requests} still to be verified");
+        }
         if let Some(Quota { left, allowed, window }) = &self.quota {
             let allowed = count((*allowed).into(), "request");
             let _ = writeln!(text, "quota     {left} of {allowed} left in {window:?}");
@@ -156,6 +163,7 @@ impl AccountHealth {
             "queue": queue_json(&self.depth, self.oldest),
             "events": events_json(&self.events),
             "members": self.members,
+            "to_verify": self.proof.people,
             "quota": self.quota.as_ref().map(|quota| json!({
                 "left": quota.left, "allowed": quota.allowed, "window_seconds": quota.window.as_secs_f64(),
             })),

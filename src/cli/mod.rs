@@ -33,6 +33,7 @@ mod status;
 mod summary;
 mod sync;
 mod timetable;
+mod verify;
 mod words;
 mod workshop;
 

@@ -13,6 +13,7 @@ use super::words::count;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::code::Code;
+use crate::domain::proof::Verify;
 use crate::store::ResolveError;
 
 /// The command.
@@ -45,6 +46,14 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
             Err(error) => out::talk(&explain_std(error)),
         }
     }
+    for id in &runs {
+        // Begun again, they prove as is configured now.
+        if !args.dry_run
+            && let Some(run) = store.run(*id).await?
+        {
+            store.set_verify(*id, verify(&config, &run.account)).await?;
+        }
+    }
     let mut waiting = 0;
     if let Some(id) = args.run {
         store.run(id).await?.with_context(|| {
@@ -52,6 +61,17 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         })?;
     }
     if args.code.is_none() {
+        for (id, unproved) in store.unproved_runs(args.run).await? {
+            let Some(run) = store.run(id).await? else { continue };
+            let verify = verify(&config, &run.account);
+            if verify != Verify::None {
+                waiting += unproved;
+                runs.push(id);
+                if !args.dry_run {
+                    store.prove_again(id, verify).await?;
+                }
+            }
+        }
         // Runs that stopped for a reason of their own go on.
         let stopped = store.stopped_runs(None).await?;
         for id in stopped.into_iter().filter(|id| args.run.is_none_or(|run| run == *id)) {
@@ -66,6 +86,11 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
     runs.dedup();
     store.close().await;
     say(global, &config, (rows + waiting, &runs), args.dry_run)
+}
+
+/// How deliveries of an account are to be proved.
+fn verify(config: &Config, account: &str) -> Verify {
+    config.account(account).map_or(Verify::None, |account| account.luma.verify)
 }
 
 fn say(

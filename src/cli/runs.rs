@@ -41,7 +41,7 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
                 run.id,
                 run.account,
                 counts.read,
-                counts.delivered + counts.created,
+                counts.delivered + counts.verified + counts.created,
                 run.label
             );
         }
@@ -63,6 +63,8 @@ pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
                     "read": counts.read,
                     "kind": run.kind.as_str(),
                     "delivered": counts.delivered,
+                    "verified": counts.verified,
+                    "missing": counts.missing,
                     "created": counts.created,
                     "unknown": counts.unknown,
                     "bad": counts.bad(),

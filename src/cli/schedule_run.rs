@@ -12,6 +12,7 @@ use super::schedule::find;
 use super::schedule_args::ScheduleRunArgs;
 use super::signals::Signals;
 use super::summary::Summary;
+use super::verify;
 use super::workshop::{Desk, Task, Workshop};
 use crate::domain::schedule::Schedule;
 use crate::engine::{DrainEnd, EngineError, Stop};
@@ -118,14 +119,15 @@ async fn runs_of(store: &Store, account: &str, fire: &Fire) -> Result<Vec<i64>, 
 
 async fn send(desk: &Desk<'_>, runs: &[i64], screen: &Screen, stop: &Stop) -> Result<(), EngineError> {
     let rows = desk.left(runs).await?;
+    verify::announce(desk, runs).await?;
     if rows == 0 {
-        return Ok(());
+        return verify::prove(desk, runs, false, screen, stop).await;
     }
     desk.engine.check_identity(stop).await?;
     let (progress, drain) = (desk.engine.progress(), Box::pin(desk.drain(runs, stop)));
     let name = desk.engine.account();
     match show(screen, name, progress, rows, desk.pace(), &desk.workshop.clock, drain).await? {
-        DrainEnd::Done => Ok(()),
+        DrainEnd::Done => verify::prove(desk, runs, true, screen, stop).await,
         DrainEnd::Stopped => Err(EngineError::Stopped),
     }
 }

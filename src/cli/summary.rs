@@ -9,15 +9,20 @@ use super::words::{count, moment};
 use super::workshop::REHEARSAL;
 use crate::clock::Time;
 use crate::domain::account::MAIN;
-use crate::domain::state::{Kind, RunStatus};
+use crate::domain::proof::Verify;
+use crate::domain::state::{Kind, RowState, RunStatus};
 use crate::engine::first_duplicates;
-use crate::store::{CauseGroup, EventFilter, EventRow, ReasonGroup, Run, RunReport, RunSource, Store};
+use crate::store::{
+    CauseGroup, EventFilter, EventRow, ReasonGroup, Run, RunReport, RunSource, Store, Unproved,
+};
 
 /// A run with everything that is said of it.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
     pub(super) report: RunReport,
     pub(super) causes: Vec<CauseGroup>,
+    /// What could not be verified.
+    pub(super) unproved: Unproved,
     /// The first duplicates and the lines they repeat.
     pub(super) twins: Vec<(u64, u64)>,
     /// The first events of a run of events.
@@ -47,6 +52,7 @@ impl Summary {
         let counts = if is_over { store.count_rows(&run).await? } else { store.run_counts(&run).await? };
         let requests = store.run_requests(run_id).await?;
         let causes = store.causes(run_id).await?;
+        let unproved = store.unproved(run_id).await?;
         let twins = first_duplicates(store, run_id, TWINS).await?;
         let read_as = match store.file_of_run(run_id).await? {
             Some(file) => file.shape,
@@ -60,7 +66,17 @@ impl Summary {
             .map(|(until, why)| format!("blocked until {}: {why}", moment(until)));
         let events = events_of(store, &run).await?;
         let report = RunReport { run, counts, requests };
-        Ok(Some(Self { report, causes, twins, events, read_as, blocked, is_rehearsal, is_earlier: false }))
+        Ok(Some(Self {
+            report,
+            causes,
+            unproved,
+            twins,
+            events,
+            read_as,
+            blocked,
+            is_rehearsal,
+            is_earlier: false,
+        }))
     }
 
     /// How a command that made this run ends.
@@ -114,29 +130,34 @@ impl Summary {
             let more = if counts.duplicate > twins.len() as u64 { ", ..." } else { "" };
             let _ = write!(text, "\n  duplicates: {}{more}", twins.join(", "));
         }
-        if !self.causes.is_empty() {
-            text.push_str("\n  not sent, by cause:");
-            for cause in &self.causes {
-                let _ = write!(text, "\n    {:<20}{:>7}", cause.code, cause.rows);
-                for reason in &cause.reasons {
-                    let _ = write!(
-                        text,
-                        "\n      {:>7}  {} ({})",
-                        reason.rows,
-                        reason.reason,
-                        lines(reason, run.source)
-                    );
-                }
-                if cause.more_reasons > 0 {
-                    let more = count(cause.more_reasons, "more reason");
-                    let _ = write!(text, "\n      {:>7}  and {more}", cause.more_rows());
-                }
+        let (unfound, others): (Vec<&CauseGroup>, Vec<&CauseGroup>) =
+            self.causes.iter().partition(|cause| is_about_the_audience(cause));
+        for (causes, heading) in
+            [(others, "not sent, by cause:"), (unfound, "sent, but not found, by cause:")]
+        {
+            if !causes.is_empty() {
+                let _ = write!(text, "\n  {heading}");
+            }
+            for cause in causes {
+                self.cause(&mut text, cause);
             }
         }
         for hint in self.hints(command) {
             let _ = write!(text, "\n  hint: {hint}");
         }
         text
+    }
+
+    fn cause(&self, text: &mut String, cause: &CauseGroup) {
+        let source = self.report.run.source;
+        let _ = write!(text, "\n    {:<20}{:>7}", cause.code, cause.rows);
+        for reason in &cause.reasons {
+            let _ = write!(text, "\n      {:>7}  {} ({})", reason.rows, reason.reason, lines(reason, source));
+        }
+        if cause.more_reasons > 0 {
+            let more = count(cause.more_reasons, "more reason");
+            let _ = write!(text, "\n      {:>7}  and {more}", cause.more_rows());
+        }
     }
 
     fn hints(&self, command: &str) -> Vec<String> {
@@ -161,6 +182,19 @@ impl Summary {
         }
         if counts.failed > 0 {
             hints.push(format!("`{command} retry --run {id}` brings the failed rows back"));
+        }
+        if counts.missing > 0 {
+            hints.push(format!(
+                "`{command} retry --run {id}` sends the missing rows once more: whoever has left the calendar may stay away"
+            ));
+        }
+        if self.unproved.short > 0 {
+            hints.push(format!(
+                "set `verify = \"full\"` for the account, then `{command} retry --run {id}` finds out who is missing"
+            ));
+        }
+        if self.unproved.rows > 0 {
+            hints.push(format!("`{command} retry --run {id}` tries to verify once more"));
         }
         if *status == RunStatus::Failed && counts.pending > 0 {
             hints.push(format!(
@@ -198,6 +232,10 @@ impl Summary {
             "blocked": self.blocked,
             "read_as": self.read_as,
             "already_taken": self.is_earlier,
+            "verify": run.verify.as_str(),
+            "unverified": self.unproved.rows,
+            "short_requests": self.unproved.short,
+            "absent": self.unproved.absent,
             "created_at": run.created_at.to_string(),
             "finished_at": run.finished_at.map(|at| at.to_string()),
             "requests": requests,
@@ -220,16 +258,19 @@ impl Summary {
     /// What all rows of a run are meant to be in the end.
     const fn aim(&self) -> &'static str {
         match self.report.run.kind {
+            Kind::Members if matches!(self.report.run.verify, Verify::Full) => "verified",
             Kind::Members => "delivered",
             Kind::Events => "created",
         }
     }
 
     /// Every outcome and its rows: their sum is what was read.
-    fn states(&self) -> [(&'static str, u64); 14] {
+    fn states(&self) -> [(&'static str, u64); 16] {
         let counts = &self.report.counts;
         [
             ("delivered", counts.delivered),
+            ("verified", counts.verified),
+            ("missing", counts.missing),
             ("created", counts.created),
             ("unknown", counts.unknown),
             ("unchanged", counts.unchanged),
@@ -242,7 +283,7 @@ impl Summary {
             ("suppressed", counts.suppressed),
             ("held", counts.held),
             ("canceled", counts.canceled),
-            ("missing", counts.read.saturating_sub(counts.accounted())),
+            ("unaccounted", counts.read.saturating_sub(counts.accounted())),
         ]
     }
 }
@@ -261,6 +302,11 @@ async fn events_of(store: &Store, run: &Run) -> anyhow::Result<Vec<EventRow>> {
         Kind::Members => Vec::new(),
         Kind::Events => store.events(&filter).await?,
     })
+}
+
+/// Whether these rows were sent, and are not found, or not for sure.
+fn is_about_the_audience(cause: &CauseGroup) -> bool {
+    matches!(RowState::parse(&cause.state), Some(RowState::Missing | RowState::Delivered))
 }
 
 /// What the number of a row counts.

@@ -13,6 +13,7 @@ use super::progress::{Screen, show};
 use super::signals::Signals;
 use super::sources;
 use super::summary::Summary;
+use super::verify;
 use super::words::count;
 use super::workshop::{Desk, Task, Workshop};
 use crate::engine::{DrainEnd, EngineError, MAIN_ACCOUNT, Stop};
@@ -94,6 +95,8 @@ async fn send(
     stop: &Stop,
 ) -> Result<Pass, EngineError> {
     let rows = desk.left(&pass.runs).await?;
+    let mut is_halted = false;
+    verify::announce(desk, &pass.runs).await?;
     if rows > 0 {
         desk.engine.check_identity(stop).await?;
         let progress = desk.engine.progress();
@@ -109,11 +112,15 @@ async fn send(
                 desk.engine.stand_still(&error).await;
                 pass.exit = pass.exit.max(Some(Exit::of_engine(&error)));
                 out::talk(&explain_std(error));
+                is_halted = true;
             }
             Err(error) => return Err(error),
         }
     }
     desk.engine.drop_canceled().await?;
+    if !is_halted {
+        verify::prove(desk, &pass.runs, rows > 0, screen, stop).await?;
+    }
     for run in &pass.runs {
         desk.engine.finish_run(*run).await?;
     }

@@ -20,6 +20,7 @@ use super::{Config, Origin};
 use crate::domain::dialect::Dialect;
 use crate::domain::event::{EventRules, OnUnknown, is_zone};
 use crate::domain::guest::Guests;
+use crate::domain::proof::Verify;
 use crate::domain::tag::{TagBook, TagId};
 
 /// The shortest pause that does not keep a processor busy.
@@ -78,6 +79,7 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
     let [dialect_key, url_key, create_key] = ["dialect", "base_url", "create_missing_tags"].map(&mut key);
     let [timeout, connect_timeout, max_in_flight] =
         ["timeout", "connect_timeout", "max_in_flight"].map(&mut key);
+    let [verify_key, second_look] = ["verify", "second_look"].map(&mut key);
     let dialect = reader.read(&dialect_key, dialect);
     // Nobody else's: it goes with the key.
     let calendar = format!("{section}.calendar_id");
@@ -91,6 +93,8 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
             None
         }
     };
+    let is_own = verify_key.starts_with(section);
+    let verify = reader.read(&verify_key, |text| verify(text, dialect, is_own));
     // Nobody else's: one key for two accounts would count as two quotas.
     let api_key = format!("{section}.api_key");
     let api_key = if required {
@@ -115,6 +119,8 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
         max_in_flight: reader.count(&max_in_flight, 1..=64),
         rate_limit: rate_limit(reader, section),
         base_url: base_url?,
+        verify: verify.unwrap_or_else(|| Verify::of_dialect(dialect)),
+        second_look: reader.duration(&second_look, Duration::ZERO),
     })
 }
 
@@ -123,6 +129,25 @@ fn dialect(text: &str) -> Result<Dialect, Wrong> {
         let hint = "write `dialect = \"v1\"` for a key of today's API, or `dialect = \"beta-2021\"`";
         Wrong::new(format!("is `{}`, which is no dialect of Luma", shown(text.trim())), hint)
     })
+}
+
+/// How deliveries are proved. What is asked for in `[luma]` is not asked of an account whose dialect has no such
+/// thing.
+fn verify(text: &str, dialect: Dialect, is_own: bool) -> Result<Verify, Wrong> {
+    let offered = Verify::offered(dialect);
+    let words: Vec<String> = offered.iter().map(|verify| format!("`\"{verify}\"`")).collect();
+    let hint = format!("write {}, or leave it out", words.join(" or "));
+    match Verify::parse(text.trim()) {
+        Some(verify) if offered.contains(&verify) => Ok(verify),
+        Some(_) if !is_own => Ok(Verify::of_dialect(dialect)),
+        Some(verify) => {
+            let why = format!(
+                "is `{verify}`, but `dialect` is `{dialect}`, in which Luma tells nobody who is in the audience"
+            );
+            Err(Wrong::new(why, hint))
+        }
+        None => Err(Wrong::new(format!("is `{}`", shown(text.trim())), hint)),
+    }
 }
 
 /// The calendar that an organization's key is to act on; a calendar's own key needs none.

@@ -101,7 +101,15 @@ fn the_documented_defaults_are_the_keys_that_are_read() {
     documented.remove("folder.expect");
     assert_eq!(asked, documented);
     let without: Vec<_> = documented.difference(&active).map(String::as_str).collect();
-    let bare = ["luma.api_key", "luma.base_url", "luma.calendar_id", "luma.dialect", "schedule", "source"];
+    let bare = [
+        "luma.api_key",
+        "luma.base_url",
+        "luma.calendar_id",
+        "luma.dialect",
+        "luma.verify",
+        "schedule",
+        "source",
+    ];
     assert_eq!(without, [&["folder.expect.every", "folder.expect.min_rows"], &bare[..]].concat());
 }
 

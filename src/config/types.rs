@@ -13,6 +13,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::expect::Expectation;
 use crate::domain::guest::Guests;
+use crate::domain::proof::Verify;
 
 /// `[database]`
 #[derive(Clone, Debug)]
@@ -58,6 +59,10 @@ pub struct Luma {
     pub max_in_flight: usize,
     /// How many requests may start, and when.
     pub rate_limit: RateLimit,
+    /// How deliveries are proved; what the dialect offers.
+    pub verify: Verify,
+    /// How long people who are not found are left alone before they are looked for once more.
+    pub second_look: Duration,
 }
 
 /// `[luma.rate_limit]`

@@ -53,11 +53,17 @@ pub enum Code {
     Canceled,
     /// The request left, and no answer says whether the event exists.
     AnswerUnknown,
+    /// Luma counts fewer people than the row's request held; which of them are absent, it does not say.
+    CountShort,
+    /// The person was looked for in the audience, and is not there.
+    NotInAudience,
+    /// The person is in the audience, without all tags of the row.
+    TagsLacking,
 }
 
 impl Code {
     /// Every code, in the order of the documented table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::EmailMissing,
         Self::EmailInvalid,
         Self::TagUnknown,
@@ -80,6 +86,9 @@ impl Code {
         Self::AttemptsExhausted,
         Self::Canceled,
         Self::AnswerUnknown,
+        Self::CountShort,
+        Self::NotInAudience,
+        Self::TagsLacking,
     ];
 
     /// The stable text of the code.
@@ -108,6 +117,9 @@ impl Code {
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::Canceled => "canceled",
             Self::AnswerUnknown => "answer_unknown",
+            Self::CountShort => "count_short",
+            Self::NotInAudience => "not_in_audience",
+            Self::TagsLacking => "tags_lacking",
         }
     }
 
@@ -137,7 +149,10 @@ impl Code {
             | Self::ApiRejected
             | Self::AttemptsExhausted
             | Self::Canceled
-            | Self::AnswerUnknown => RowState::Invalid,
+            | Self::AnswerUnknown
+            | Self::CountShort
+            | Self::NotInAudience
+            | Self::TagsLacking => RowState::Invalid,
         }
     }
 

@@ -180,7 +180,8 @@ fn pause(reason: &str, facts: &Facts<'_>) -> Option<Block> {
 }
 
 /// The pause for everybody where this fault, after so many others in a row, is one too many.
-pub(super) fn pause_after_faults(
+#[must_use]
+pub fn pause_after_faults(
     reason: &str,
     faults: u32,
     retry: RetryPolicy,

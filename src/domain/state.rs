@@ -57,6 +57,10 @@ text_enum! {
         InFlight = "in_flight",
         /// Luma accepted a request that held this row and its tags.
         Delivered = "delivered",
+        /// Delivered, and found in the audience afterwards.
+        Verified = "verified",
+        /// Delivered, and not found in the audience afterwards; `retry` brings it back.
+        Missing = "missing",
         /// Luma refused this row.
         Rejected = "rejected",
         /// Every attempt met a passing fault; `retry` brings it back.
@@ -83,9 +87,9 @@ text_enum! {
         Queued = "queued",
         /// Rows are being read or sent.
         Running = "running",
-        /// Every row is delivered, unchanged or a duplicate.
+        /// Every row is delivered, verified, unchanged or a duplicate.
         Succeeded = "succeeded",
-        /// Finished, but some rows are invalid, rejected or failed.
+        /// Finished, but some rows are invalid, rejected, failed or missing, or could not be verified.
         Partial = "partial",
         /// Stopped for a reason that is not about single rows.
         Failed = "failed",

@@ -59,6 +59,12 @@ impl TagSet {
         self.0.iter().all(|tag| other.0.binary_search(tag).is_ok())
     }
 
+    /// The tags of this set that `other` lacks.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|tag| other.0.binary_search(tag).is_err()).cloned().collect())
+    }
+
     /// Every tag of both sets.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

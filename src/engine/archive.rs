@@ -51,7 +51,8 @@ impl Engine {
             );
             None
         };
-        let may_come_back = report.counts.failed > 0;
+        let may_come_back = report.counts.failed + report.counts.missing > 0
+            || self.store.unproved(file.run_id).await?.is_any();
         let target = source.as_ref().map(|source| target(file, source, &dir));
         let (known, to) = (file.clone(), target.clone());
         tokio::task::spawn_blocking(move || show(&known, &report, &dir, written.as_ref(), to.as_deref()))
@@ -142,6 +143,8 @@ fn receipt(file: &InputFile, report: &RunReport, archive: Option<&Path>) -> serd
         "rows": {
             "read": counts.read,
             "delivered": counts.delivered,
+            "verified": counts.verified,
+            "missing": counts.missing,
             "created": counts.created,
             "unknown": counts.unknown,
             "unchanged": counts.unchanged,
@@ -268,7 +271,7 @@ fn merged(
 }
 
 fn of_row(row: LineOutcome) -> (u64, Outcome) {
-    let good = matches!(row.state.as_str(), "delivered" | "created" | "unchanged" | "duplicate");
+    let good = matches!(row.state.as_str(), "delivered" | "verified" | "created" | "unchanged" | "duplicate");
     let outcome = Outcome {
         good,
         code: Cow::Owned(row.code.unwrap_or(row.state)),

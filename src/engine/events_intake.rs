@@ -14,6 +14,7 @@ use super::{Engine, EngineError, Settings, Stop, Taken, Taking, printable};
 use crate::clock::Time;
 use crate::domain::code::Code;
 use crate::domain::event::{Field, Fields, Wanted, parse_event, said};
+use crate::domain::proof::Verify;
 use crate::domain::state::Kind;
 use crate::ingest::{EventRow, Identity, ReadOptions, identity, read_events};
 use crate::luma::event_body;
@@ -81,6 +82,7 @@ impl Engine {
             source: taking.source,
             trigger: self.trigger(taking.source),
             fire: self.fire,
+            verify: Verify::None,
             label: &printable(&taking.name),
             now: self.clock.now(),
         };

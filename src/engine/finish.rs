@@ -3,7 +3,7 @@
 use super::error::chain;
 use super::{Engine, EngineError};
 use crate::domain::state::RunStatus;
-use crate::store::{FileState, PassState, Run, RunCounts, RunReport, SourcePass};
+use crate::store::{FileState, PassState, Run, RunCounts, RunReport, SourcePass, Unproved};
 
 /// What became of a run that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Finished {
 }
 
 impl Engine {
-    /// Ends a run if all its rows are accounted for and nothing is left to send.
+    /// Ends a run if all its rows are accounted for and nothing is left to send or to prove.
     pub async fn finish_run(&self, run_id: i64) -> Result<Finished, EngineError> {
         let Some(run) = self.store.run(run_id).await? else { return Ok(Finished::NotYet) };
         if run.status == RunStatus::Running {
@@ -56,15 +56,21 @@ impl Engine {
         let counts = self.store.count_rows(run).await?;
         let pass = self.store.pass_of_run(run.id).await?;
         let breach = breach(&counts).or_else(|| pass.and_then(|pass| broken(&pass, &counts)));
-        let status = if breach.is_some() { RunStatus::Failed } else { counts.status() };
+        let unproved = self.store.unproved(run.id).await?;
+        let status = match &breach {
+            Some(_) => RunStatus::Failed,
+            None if unproved.is_any() => RunStatus::Partial,
+            None => counts.status(),
+        };
+        let reason = breach.clone().or_else(|| in_doubt(&unproved));
         let ended =
-            self.store.end_run(run.id, status, breach.as_deref(), counts.read, self.clock.now()).await?;
+            self.store.end_run(run.id, status, reason.as_deref(), counts.read, self.clock.now()).await?;
         if !ended {
             return Ok(());
         }
-        let RunCounts { read, delivered, created, unknown, unchanged, duplicate, .. } = counts;
+        let RunCounts { read, delivered, verified, created, unknown, unchanged, duplicate, .. } = counts;
         let bad = counts.bad();
-        tracing::info!(run = run.id, %status, read, delivered, created, unknown, unchanged, duplicate, bad, "the run has ended");
+        tracing::info!(run = run.id, %status, read, delivered, verified, created, unknown, unchanged, duplicate, bad, "the run has ended");
         if let Some(breach) = breach {
             tracing::error!(run = run.id, "{breach}");
         }
@@ -96,6 +102,17 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the proof could not find out, in words.
+fn in_doubt(unproved: &Unproved) -> Option<String> {
+    let Unproved { rows, why, short, absent } = unproved;
+    let untold = why.as_ref().map(|why| format!("{rows} delivered rows could not be verified: {why}"));
+    let requests = if *short == 1 { "one request".to_owned() } else { format!("{short} requests") };
+    let short =
+        (*short > 0).then(|| format!("Luma counts {absent} people fewer than were sent, in {requests}"));
+    let told: Vec<String> = untold.into_iter().chain(short).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// A pass that broke off has failed, whatever became of the rows that it took in.

@@ -166,7 +166,12 @@ impl Engine {
                 self.wait_for_key(refusal, stop).await;
                 roll.restore();
             }
-            tokio::join!(self.send_all(stop), self.send_all_events(stop), self.look_for_all(stop));
+            tokio::join!(
+                self.send_all(stop),
+                self.send_all_events(stop),
+                self.look_for_all(stop),
+                self.prove_all(stop)
+            );
         };
         tokio::join!(self.watch_folder(stop), self.watch_queue(stop), send);
         Ok(())

@@ -150,6 +150,7 @@ impl Engine {
             source: taking.source,
             trigger: self.trigger(taking.source),
             fire: self.fire,
+            verify: self.settings.verify,
             label: &printable(&taking.name),
             now: self.clock.now(),
         };

@@ -27,6 +27,7 @@ mod lines;
 mod merge;
 mod parts;
 mod places;
+mod proof;
 mod queue;
 mod schedule;
 mod send;
@@ -63,6 +64,7 @@ pub use crate::domain::account::MAIN as MAIN_ACCOUNT;
 use crate::domain::batch::BatchLimits;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::expect::Expectation;
+use crate::domain::proof::Verify;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::schedule::Schedule;
 use crate::domain::tag::TagBook;
@@ -116,6 +118,10 @@ pub struct Settings {
     pub event_rules: EventRules,
     /// What becomes of events in doubt.
     pub on_unknown: OnUnknown,
+    /// How runs that begin prove what they have delivered.
+    pub verify: Verify,
+    /// How long people who are not found are left alone before they are looked for once more.
+    pub second_look: Duration,
     /// Whether a refused key is waited out, as a service does, or ends the run.
     pub is_service: bool,
 }

@@ -7,6 +7,7 @@ use super::{Engine, EngineError, MAIN_ACCOUNT, Stop};
 use crate::domain::batch::BatchPlanner;
 use crate::domain::code::Code;
 use crate::domain::email::Address;
+use crate::domain::proof::Verify;
 use crate::domain::state::{Kind, RowState, RunStatus};
 use crate::domain::tag::{TagBook, TagSet, TagSets};
 use crate::luma::Contact;
@@ -88,8 +89,11 @@ impl Engine {
             (run.source, run.kind, run.status) == (RunSource::Queue, kind, RunStatus::Running)
                 && run.account == *account
         };
-        if let Some(run) = self.store.open_runs().await?.iter().find(|run| is_ours(run)) {
-            return Ok(run.id);
+        for run in self.store.open_runs().await?.iter().filter(|run| is_ours(run)) {
+            // One that only waits for its proof is not made to wait for more.
+            if run.verify == Verify::None || !self.store.is_only_proving(run.id).await? {
+                return Ok(run.id);
+            }
         }
         let label = match kind {
             Kind::Members => "member_queue",
@@ -97,7 +101,11 @@ impl Engine {
         };
         let source = RunSource::Queue;
         let (trigger, now) = (source.trigger(), self.clock.now());
-        let run = NewRun { account, kind, source, trigger, fire: None, label, now };
+        let verify = match kind {
+            Kind::Members => self.settings.verify,
+            Kind::Events => Verify::None,
+        };
+        let run = NewRun { account, kind, source, trigger, fire: None, verify, label, now };
         Ok(self.store.begin_running(run).await?)
     }
 

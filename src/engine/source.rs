@@ -158,6 +158,7 @@ impl Engine {
             source: RunSource::Sql,
             trigger,
             fire: self.fire,
+            verify: self.settings.verify,
             label: &source.name,
             now: self.clock.now(),
         };

@@ -2,6 +2,7 @@
 
 use super::dialect::{lock_rows, storable};
 use super::passes::break_off;
+use super::proofs::{again_absent, again_short};
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 use crate::domain::code::Code;
@@ -63,9 +64,31 @@ macro_rules! drop_pending {
     }};
 }
 
+/// The failed rows of a batch are pending again, and so is the batch.
+macro_rules! again_failed {
+    ($tx:ident, $batch:expr, $now:expr) => {{
+        sqlx::query(
+            "update member_queue
+                set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
+              where batch_id = $1 and state = 'failed'",
+        )
+        .bind($batch)
+        .execute(&mut *$tx)
+        .await?;
+        sqlx::query(
+            "update batches set state = 'pending', attempts = 0, due_at = $2, settled_at = null
+              where id = $1 and state = 'failed'",
+        )
+        .bind($batch)
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?;
+    }};
+}
+
 impl Store {
-    /// Brings failed rows back to pending, of one run or of all, of one code or of all; with
-    /// `dry_run` only counts them. Rows, and the runs they belong to.
+    /// Brings rows back to pending that failed, are missing or were counted too few, of one run or of all, of one
+    /// code or of all; with `dry_run` only counts them. Rows, and the runs they belong to.
     pub async fn retry_failed(
         &self,
         run: Option<i64>,
@@ -73,43 +96,33 @@ impl Store {
         now: Time,
         dry_run: bool,
     ) -> Result<(u64, Vec<i64>)> {
-        let found: Vec<(i64, i64, i64)> = read!(self, db => {
+        let found: Vec<(i64, i64, String, i64)> = read!(self, db => {
             sqlx::query_as(
-                "select q.batch_id, q.run_id, count(*) from member_queue q
-                  where q.code is not null and q.state = 'failed'
+                "select q.batch_id, q.run_id, q.state, count(*) from member_queue q
+                  where q.code is not null
+                    and (q.state = 'failed' or q.state = 'missing' or q.state = 'delivered' and q.code = 'count_short')
                     and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
-                  group by q.batch_id, q.run_id order by q.batch_id",
+                  group by q.batch_id, q.run_id, q.state order by q.batch_id, q.state",
             )
             .bind(run)
             .bind(code)
             .fetch_all(db)
             .await?
         });
-        let rows = found.iter().map(|(_, _, rows)| rows.unsigned_abs()).sum();
-        let mut runs: Vec<i64> = found.iter().map(|(_, run, _)| *run).collect();
+        let rows = found.iter().map(|(_, _, _, rows)| rows.unsigned_abs()).sum();
+        let mut runs: Vec<i64> = found.iter().map(|(_, run, _, _)| *run).collect();
         runs.sort_unstable();
         runs.dedup();
         if dry_run {
             return Ok((rows, runs));
         }
         write_tx!(self, tx => {
-            for (batch, _, _) in &found {
-                sqlx::query(
-                    "update member_queue
-                        set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
-                      where batch_id = $1 and state = 'failed'",
-                )
-                .bind(batch)
-                .execute(&mut *tx)
-                .await?;
-                sqlx::query(
-                    "update batches set state = 'pending', attempts = 0, due_at = $2, settled_at = null
-                      where id = $1 and state = 'failed'",
-                )
-                .bind(batch)
-                .bind(now)
-                .execute(&mut *tx)
-                .await?;
+            for (batch, _, state, _) in &found {
+                match state.as_str() {
+                    "missing" => again_absent!(tx, *batch, now),
+                    "delivered" => again_short!(tx, *batch, now),
+                    _ => again_failed!(tx, *batch, now),
+                }
             }
             for run in &runs {
                 sqlx::query(
@@ -172,6 +185,15 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             break_off!(tx, id, reason, now);
+            // Nobody looks any more for whom it has delivered: that stands.
+            sqlx::query("update batches set proof = null where run_id = $1 and proof is not null")
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query("delete from sought where batch_id in (select id from batches where run_id = $1)")
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
             Some(CanceledRun { rows: drop_pending!(tx, id, now), in_flight: in_flight.unsigned_abs() })
         }});
         Ok(canceled)
@@ -204,13 +226,14 @@ impl Store {
         Ok(dropped)
     }
 
-    /// Writes on every open run of the account that has rows to send why it stands still.
+    /// Writes on every open run of the account that has rows to send or to prove why it stands still.
     pub async fn stand_still(&self, account: &str, why: &str) -> Result<()> {
         write_tx!(self, tx => {
             sqlx::query(
                 "update runs set reason = $2
                   where account = $1 and status in ('queued', 'running') and coalesce(reason, '') <> $2 and exists
-                        (select 1 from batches where run_id = runs.id and state in ('pending', 'in_flight')
+                        (select 1 from batches
+                          where run_id = runs.id and (state in ('pending', 'in_flight') or proof is not null)
                          union all
                          select 1 from event_queue where run_id = runs.id and state in ('pending', 'in_flight'))",
             )

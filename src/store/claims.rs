@@ -6,6 +6,7 @@
 use super::lossy::Lossy;
 use super::{Allowance, Result, StoreError};
 use crate::clock::Time;
+use crate::domain::proof::Verify;
 use crate::domain::tag::TagSet;
 
 /// Which runs a worker sends for.
@@ -53,6 +54,8 @@ pub struct ClaimedBatch {
     pub tag_set_id: i64,
     /// The tags of the request.
     pub tags: TagSet,
+    /// How its run proves what it has delivered.
+    pub verify: Verify,
     /// Its members, in the order of their rows.
     pub recipients: Vec<Recipient>,
 }
@@ -99,6 +102,7 @@ pub(super) struct DueBatch {
     pub(super) row_count: i64,
     pub(super) tag_set_id: i64,
     pub(super) tags: String,
+    pub(super) verify: String,
     pub(super) is_live: bool,
 }
 
@@ -216,7 +220,7 @@ macro_rules! due_batches {
     ($more:literal) => {
         // A sum as the limit: SQLite prepares a statement anew whenever a bare one is bound.
         concat!(
-            "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags,
+            "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags, r.verify,
                     r.source = 'queue' as is_live
                from batches b
                join runs r on r.id = b.run_id
@@ -343,6 +347,7 @@ macro_rules! claim_due {
                     max_body: gate.max_body.and_then(|bytes| usize::try_from(bytes).ok()),
                     tag_set_id: batch.tag_set_id,
                     tags: $crate::store::ledger::parse_tag_set(&batch.tags)?,
+                    verify: $crate::store::runs::parse_verify(&batch.verify)?,
                     recipients,
                 });
             }

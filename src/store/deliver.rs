@@ -6,6 +6,7 @@
 use super::claims::list;
 use super::{ClaimedBatch, Settlement};
 use crate::domain::outcome::Outcome;
+use crate::domain::proof::ProofDue;
 
 /// Batches of one account that Luma accepted with the same answer at the same attempt.
 pub(super) struct Delivered<'a> {
@@ -30,7 +31,13 @@ impl<'a> Delivered<'a> {
     fn is_like(&self, other: &Settlement) -> bool {
         let first = self.first;
         (&first.batch.account, first.batch.attempts) == (&other.batch.account, other.batch.attempts)
+            && proof_of(&first.batch) == proof_of(&other.batch)
             && (first.status, first.verdict, &first.detail) == (other.status, other.verdict, &other.detail)
+    }
+
+    /// What is still to be found out about their people.
+    pub(super) fn proof(&self) -> Option<&'static str> {
+        proof_of(&self.first.batch).map(ProofDue::as_str)
     }
 
     pub(super) fn ids(&self) -> String {
@@ -42,6 +49,10 @@ impl<'a> Delivered<'a> {
     }
 }
 
+fn proof_of(batch: &ClaimedBatch) -> Option<ProofDue> {
+    batch.verify.due(!batch.tags.is_empty())
+}
+
 /// Every row of these batches is delivered, and the ledger says so. How many people it did not know.
 macro_rules! deliver {
     ($tx:ident, $group:expr, $now:expr) => {{
@@ -50,13 +61,15 @@ macro_rules! deliver {
         // A claim's number is given once, so a batch that bears one of these is still its holder's.
         let held = sqlx::query(
             "update batches
-                set state = 'delivered', settled_at = $3, attempts = attempts + 1, claim_id = null, worker_id = null
+                set state = 'delivered', settled_at = $3, attempts = attempts + 1, claim_id = null, worker_id = null,
+                    proof = $4, unproved = null
               where id in (select cast(value as bigint) from json_each($1)) and claim_id in (select cast(value as bigint) from json_each($2))
                 and state = 'in_flight'",
         )
         .bind(&ids)
         .bind(&claims)
         .bind($now)
+        .bind($group.proof())
         .execute(&mut *$tx)
         .await?
         .rows_affected();

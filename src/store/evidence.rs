@@ -67,7 +67,7 @@ impl Store {
                    join member_queue q on q.batch_id = b.id
                    join tag_sets t on t.id = b.tag_set_id
                   where b.run_id = $1 and ($2 is null or b.tag_set_id = $2)
-                    and b.state = 'delivered' and q.state = 'delivered'
+                    and b.state = 'delivered' and (q.state = 'delivered' or q.state = 'verified')
                   order by b.id desc, q.id limit 1",
             )
             .bind(batch.run_id)

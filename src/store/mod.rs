@@ -8,6 +8,7 @@ mod accounts;
 mod bulk;
 mod by_hand;
 mod claims;
+mod counts;
 mod deliver;
 mod dialect;
 mod error;
@@ -22,6 +23,7 @@ mod lossy;
 mod open;
 mod open_postgres;
 mod passes;
+mod proofs;
 mod queue;
 mod quota;
 mod redate;
@@ -43,6 +45,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use accounts::Account;
 pub use by_hand::CanceledRun;
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
+pub use counts::{RunCounts, RunReport};
 pub use error::{DriverError, StoreError};
 pub use events::{
     ClaimedEvent, Doubt, DueLook, EventAttempt, EventClaim, EventClaims, EventDepth, EventFilter, EventInput,
@@ -55,9 +58,13 @@ pub use fires::{DueFire, Fire, FireSource};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
+pub use proofs::{
+    CountOutcome, Found, Look, LookAnswer, LookClaim, PageFound, PeopleToCount, ProofCost, ProofLeft, Prover,
+    SoughtRow, Unproved,
+};
 pub use queue::{NewRow, QueueOutcome, QueueRow};
 pub use quota::{Allowance, Shared};
-pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup, RunCounts, RunReport};
+pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup};
 pub use results::LineOutcome;
 pub use rows::{BadInput, Input, Intake, OpenBatch, PendingRow, UnkeptLines};
 pub use runs::{NewRun, Run, RunSource};

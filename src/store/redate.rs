@@ -24,6 +24,12 @@ impl Store {
             return Ok(false);
         }
         write_tx!(self, tx => {
+            // A second look waits for no longer than it was meant to.
+            sqlx::query("update proofs set begins_at = $1 where begins_at > $2")
+                .bind(now)
+                .bind(now.plus(SKEW))
+                .execute(&mut *tx)
+                .await?;
             let blocks: Vec<Waiting<String>> = sqlx::query_as(
                 "select name, blocked_until,
                         (select t.finished_at from attempts t

@@ -1,94 +1,11 @@
-//! What people ask of the database: counts, causes, bad rows, depth of the queue.
+//! What people ask of the database: causes, bad rows, depth of the queue.
 
 use super::lossy::Lossy;
 use super::time::Written;
-use super::{Result, Run, Store, StoreError, read};
+use super::{Result, Store, read};
 use crate::clock::Time;
-use crate::domain::state::{Kind, RowState, RunStatus};
 
-/// The rows of a run by where they stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunCounts {
-    /// Rows read.
-    pub read: u64,
-    /// Waiting for a request.
-    pub pending: u64,
-    /// In a request now.
-    pub in_flight: u64,
-    /// Accepted by Luma.
-    pub delivered: u64,
-    /// Events that Luma has created.
-    pub created: u64,
-    /// Events of which nobody knows whether they exist.
-    pub unknown: u64,
-    /// Refused by Luma.
-    pub rejected: u64,
-    /// Given up after passing faults.
-    pub failed: u64,
-    /// Refused by us.
-    pub invalid: u64,
-    /// The same person twice in the run.
-    pub duplicate: u64,
-    /// Nothing to send.
-    pub unchanged: u64,
-    /// Left alone for a good reason.
-    pub suppressed: u64,
-    /// Waiting for approval.
-    pub held: u64,
-    /// Dropped by a person.
-    pub canceled: u64,
-}
-
-impl RunCounts {
-    /// The sum of all outcomes: what `read` must equal.
-    #[must_use]
-    pub const fn accounted(&self) -> u64 {
-        self.pending
-            + self.in_flight
-            + self.delivered
-            + self.created
-            + self.unknown
-            + self.rejected
-            + self.failed
-            + self.invalid
-            + self.duplicate
-            + self.unchanged
-            + self.suppressed
-            + self.held
-            + self.canceled
-    }
-
-    /// Rows that need a person's eye.
-    #[must_use]
-    pub const fn bad(&self) -> u64 {
-        self.invalid + self.rejected + self.failed
-    }
-
-    /// The status of a run of which these counts are all.
-    #[must_use]
-    pub const fn status(&self) -> RunStatus {
-        if self.bad() + self.unknown == 0 { RunStatus::Succeeded } else { RunStatus::Partial }
-    }
-
-    fn add(&mut self, state: RowState, rows: u64) {
-        let count = match state {
-            RowState::New | RowState::Pending => &mut self.pending,
-            RowState::InFlight => &mut self.in_flight,
-            RowState::Delivered => &mut self.delivered,
-            RowState::Rejected => &mut self.rejected,
-            RowState::Failed => &mut self.failed,
-            RowState::Invalid => &mut self.invalid,
-            RowState::Duplicate => &mut self.duplicate,
-            RowState::Unchanged => &mut self.unchanged,
-            RowState::Suppressed => &mut self.suppressed,
-            RowState::Held => &mut self.held,
-            RowState::Canceled => &mut self.canceled,
-        };
-        *count += rows;
-    }
-}
-
-/// Rows that were not sent, by their stable code.
+/// Rows that were not sent, or did not arrive for sure, by their stable code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseGroup {
     /// The state they ended in.
@@ -120,17 +37,6 @@ pub struct ReasonGroup {
     pub rows: u64,
     /// The first lines, or row ids where there is no file.
     pub first_lines: Vec<u64>,
-}
-
-/// A run and its counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunReport {
-    /// The run.
-    pub run: Run,
-    /// Its rows.
-    pub counts: RunCounts,
-    /// Requests that left for it.
-    pub requests: u64,
 }
 
 /// A row that was not sent.
@@ -172,12 +78,14 @@ pub struct QueueDepth {
     pub oldest: Option<Time>,
 }
 
-/// The states of rows that were not sent and that a file of rejects holds.
+/// The states of rows that did not arrive and that a file of rejects holds.
 macro_rules! not_sent {
     () => {
-        "('invalid', 'rejected', 'failed', 'suppressed', 'canceled')"
+        "('invalid', 'rejected', 'failed', 'missing', 'suppressed', 'canceled')"
     };
 }
+
+pub(super) use not_sent;
 
 #[derive(sqlx::FromRow)]
 struct ReasonRow {
@@ -199,67 +107,6 @@ impl ReasonRow {
 }
 
 impl Store {
-    /// The rows of a run by where they stand, row by row: what the end of a run rests on.
-    pub async fn count_rows(&self, run: &Run) -> Result<RunCounts> {
-        if run.kind == Kind::Events {
-            return self.count_events(run).await;
-        }
-        let by_state: Vec<(String, i64)> = read!(self, db => {
-            sqlx::query_as(
-                "select state, cast(sum(n) as bigint) from (
-                     select q.state as state, count(*) as n
-                       from batches b join member_queue q on q.batch_id = b.id
-                      where b.run_id = $1 group by q.state
-                     union all
-                     select state, count(*) from member_queue
-                      where run_id = $1 and batch_id is null group by state) counted
-                 group by state",
-            )
-            .bind(run.id)
-            .fetch_all(db)
-            .await?
-        });
-        counts_of(run, by_state)
-    }
-
-    /// The same from what the batches say of their rows: quick, for people who look often.
-    pub async fn run_counts(&self, run: &Run) -> Result<RunCounts> {
-        if run.kind == Kind::Events {
-            return self.count_events(run).await;
-        }
-        let by_state: Vec<(String, i64)> = read!(self, db => {
-            sqlx::query_as(concat!(
-                "select state, cast(sum(row_count) as bigint) from batches
-                  where run_id = $1 and state in ('pending', 'in_flight', 'delivered') group by state
-                 union all
-                 select state, count(*) from member_queue
-                  where run_id = $1 and code is not null and state in ", not_sent!(), " group by state
-                 union all
-                 select state, count(*) from member_queue
-                  where run_id = $1 and batch_id is null and state not in ", not_sent!(), "
-                  group by state",
-            ))
-            .bind(run.id)
-            .fetch_all(db)
-            .await?
-        });
-        counts_of(run, by_state)
-    }
-
-    /// Requests that left for a run.
-    pub async fn run_requests(&self, run_id: i64) -> Result<u64> {
-        let requests: i64 = read!(self, db => {
-            sqlx::query_scalar(
-                "select (select count(*) from batches b join attempts a on a.batch_id = b.id where b.run_id = $1)
-                      + (select count(*) from event_queue e join attempts a on a.event_id = e.id where e.run_id = $1)",
-            )
-            .bind(run_id)
-            .fetch_one(db)
-            .await?
-        });
-        Ok(requests.unsigned_abs())
-    }
-
     /// A run's rows that were not sent, by code, the largest group first; each with its most frequent
     /// reasons, and each reason with its first lines.
     pub async fn causes(&self, run_id: i64) -> Result<Vec<CauseGroup>> {
@@ -269,7 +116,8 @@ impl Store {
                      select state, code, reason, coalesce(line, id) as line_or_id,
                             row_number() over (partition by state, code, reason order by coalesce(line, id)) as place
                        from (select id, line, state, code, reason from member_queue
-                              where run_id = $1 and code is not null and state in ", not_sent!(), "
+                              where run_id = $1 and code is not null
+                                and (state = 'delivered' or state in ", not_sent!(), ")
                              union all
                              select id, line, state, code, reason from event_queue
                               where run_id = $1 and code is not null) unsent),
@@ -378,19 +226,4 @@ impl Store {
             oldest: [oldest_new.and_then(|Written(at)| at), oldest_run].into_iter().flatten().min(),
         })
     }
-}
-
-fn counts_of(run: &Run, by_state: Vec<(String, i64)>) -> Result<RunCounts> {
-    let mut counts = RunCounts {
-        read: run.read_rows,
-        duplicate: run.duplicate_rows,
-        unchanged: run.unchanged_rows,
-        ..RunCounts::default()
-    };
-    for (state, rows) in by_state {
-        let known = RowState::parse(&state);
-        let state = known.ok_or_else(|| StoreError::corrupt("member_queue", "state", &state))?;
-        counts.add(state, rows.unsigned_abs());
-    }
-    Ok(counts)
 }

@@ -83,12 +83,29 @@ impl Store {
         Ok(rows.unsigned_abs())
     }
 
-    /// Whether a batch or an event of the run is still to be sent or in a request.
+    /// Whether the run goes on to send, or waits for what it has sent: a batch or an event is still to be sent or
+    /// in a request, or people of a run that was not stopped are still to be found.
     pub async fn has_work(&self, run_id: i64) -> Result<bool> {
         let found: bool = read!(self, db => {
             sqlx::query_scalar(
                 "select exists (select 1 from batches where run_id = $1 and state in ('pending', 'in_flight'))
-                     or exists (select 1 from event_queue where run_id = $1 and state in ('pending', 'in_flight'))",
+                     or exists (select 1 from event_queue where run_id = $1 and state in ('pending', 'in_flight'))
+                     or exists (select 1 from batches b join runs r on r.id = b.run_id
+                                 where b.run_id = $1 and b.proof is not null and r.status = 'running')",
+            )
+            .bind(run_id)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(found)
+    }
+
+    /// Whether people of the run are still to be found, and nothing of it is to be sent.
+    pub async fn is_only_proving(&self, run_id: i64) -> Result<bool> {
+        let found: bool = read!(self, db => {
+            sqlx::query_scalar(
+                "select exists (select 1 from batches where run_id = $1 and proof is not null)
+                    and not exists (select 1 from batches where run_id = $1 and state in ('pending', 'in_flight'))",
             )
             .bind(run_id)
             .fetch_one(db)

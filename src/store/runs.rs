@@ -3,6 +3,7 @@
 use super::passes::move_position;
 use super::{Result, Store, StoreError, dialect::lock_rows, error::ensure_rows, read, write_tx};
 use crate::clock::Time;
+use crate::domain::proof::Verify;
 use crate::domain::state::{Kind, RunStatus, Trigger};
 
 /// Where a run's rows come from.
@@ -64,6 +65,8 @@ pub struct NewRun<'a> {
     pub trigger: Trigger,
     /// The fire that it belongs to.
     pub fire: Option<i64>,
+    /// How it proves what it has delivered.
+    pub verify: Verify,
     /// What people call it.
     pub label: &'a str,
     /// When it begins.
@@ -83,6 +86,8 @@ pub struct Run {
     pub source: RunSource,
     /// What set it off.
     pub trigger: Trigger,
+    /// How it proves what it has delivered.
+    pub verify: Verify,
     /// What people call it.
     pub label: String,
     /// Where it stands.
@@ -108,6 +113,7 @@ struct RunRow {
     kind: String,
     source: String,
     started_by: String,
+    verify: String,
     label: String,
     status: String,
     reason: Option<String>,
@@ -129,6 +135,7 @@ impl TryFrom<RunRow> for Run {
             source: RunSource::parse(&row.source)?,
             trigger: Trigger::parse(&row.started_by)
                 .ok_or_else(|| StoreError::corrupt("runs", "started_by", &row.started_by))?,
+            verify: parse_verify(&row.verify)?,
             label: row.label,
             status: RunStatus::parse(&row.status)
                 .ok_or_else(|| StoreError::corrupt("runs", "status", &row.status))?,
@@ -142,10 +149,15 @@ impl TryFrom<RunRow> for Run {
     }
 }
 
+/// Reads how a run proves.
+pub(super) fn parse_verify(text: &str) -> Result<Verify> {
+    Verify::parse(text).ok_or_else(|| StoreError::corrupt("runs", "verify", &text))
+}
+
 /// What `Run` is read from.
 macro_rules! run_columns {
     () => {
-        "select id, account, kind, source, started_by, label, status, reason, created_at, finished_at,
+        "select id, account, kind, source, started_by, verify, label, status, reason, created_at, finished_at,
                 read_rows, duplicate_rows, unchanged_rows from runs "
     };
 }
@@ -154,8 +166,8 @@ macro_rules! run_columns {
 macro_rules! enter_run {
     ($tx:ident, $run:expr, $status:expr) => {
         sqlx::query_scalar::<_, i64>(
-            "insert into runs (account, kind, source, started_by, label, status, created_at, fire_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
+            "insert into runs (account, kind, source, started_by, label, status, created_at, fire_id, verify)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id",
         )
         .bind($run.account)
         .bind($run.kind.as_str())
@@ -165,6 +177,7 @@ macro_rules! enter_run {
         .bind($status.as_str())
         .bind($run.now)
         .bind($run.fire)
+        .bind($run.verify.as_str())
         .fetch_one(&mut *$tx)
         .await?
     };
@@ -226,7 +239,7 @@ impl Store {
     }
 
     /// Ends a run of which these are the counts, unless it has ended already, has rows left to send
-    /// or has taken in more since. Whether this call ended it. A source goes on behind the rows of its runs that
+    /// or to prove, or has taken in more since. Whether this call ended it. A source goes on behind the rows of its runs that
     /// have ended.
     pub async fn end_run(
         &self,
@@ -243,7 +256,7 @@ impl Store {
                 "update runs set status = $2, reason = $3, finished_at = $4
                   where id = $1 and status in ('queued', 'running', 'held') and read_rows = $5
                     and not exists (select 1 from batches
-                                     where run_id = $1 and state in ('pending', 'in_flight'))
+                                     where run_id = $1 and (state in ('pending', 'in_flight') or proof is not null))
                     and not exists (select 1 from event_queue
                                      where run_id = $1 and state in ('pending', 'in_flight'))",
             )

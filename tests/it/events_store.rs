@@ -9,6 +9,7 @@ use lumasync::domain::event::{
     ApiId, EventBody, EventOutcome, EventRules, EventState, Field, Fields, Happening, Resolution, next,
     parse_event,
 };
+use lumasync::domain::proof::Verify;
 use lumasync::domain::state::{Kind, Trigger};
 use lumasync::store::{
     Allowance, ClaimedEvent, Claims, EventClaim, EventInput, EventIntake, EventOrigin, EventPart,
@@ -48,6 +49,7 @@ impl World {
             source: RunSource::Queue,
             trigger: Trigger::Queue,
             fire: None,
+            verify: Verify::None,
             label: "event_queue",
             now: clock.now(),
         };

@@ -5,13 +5,13 @@ use std::fs;
 use crate::support::{Bench, People};
 
 #[test]
-fn rows_taken_from_under_a_run_are_missing_and_the_numbers_add_up() {
+fn rows_taken_from_under_a_run_are_unaccounted_for_and_the_numbers_add_up() {
     let bench = Bench::new("", "");
     bench.scratch.write("list.csv", &People::clean(300, None).csv);
     bench.sync(["list.csv"]).run().with_code(0);
     bench.db_to_write().execute("delete from member_queue where id % 3 = 0");
     let text = bench.lumasync(["runs", "show", "1"]).run().with_code(0).stdout;
-    assert!(text.contains("300 rows read = 200 delivered + 100 missing"), "{text}");
+    assert!(text.contains("300 rows read = 200 delivered + 100 unaccounted"), "{text}");
 }
 
 #[test]

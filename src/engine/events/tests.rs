@@ -11,6 +11,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::domain::batch::BatchLimits;
 use crate::domain::event::{EventRules, OnUnknown};
+use crate::domain::proof::Verify;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::tag::TagBook;
 use crate::engine::{Settings, Stopper};
@@ -48,6 +49,8 @@ fn settings(dir: &Path) -> Settings {
         expectations: Vec::new(),
         event_rules: EventRules::default(),
         on_unknown: OnUnknown::Hold,
+        verify: Verify::None,
+        second_look: Duration::ZERO,
         is_service: true,
     }
 }

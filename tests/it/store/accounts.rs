@@ -1,5 +1,6 @@
 //! Several accounts in one database: nothing of one is seen, counted or freed for another.
 
+use lumasync::domain::proof::Verify;
 use lumasync::domain::state::{Kind, Trigger};
 use lumasync::store::{Claim, Claims, NewRun, RunSource};
 
@@ -72,6 +73,7 @@ async fn claims_and_what_is_given_up_are_of_one_account(db: &Fixture) {
         source: RunSource::Folder,
         trigger: Trigger::Folder,
         fire: None,
+        verify: Verify::None,
         label: "list.csv",
         now: db.now(),
     };

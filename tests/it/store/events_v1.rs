@@ -3,6 +3,7 @@
 
 use lumasync::domain::dialect::Dialect;
 use lumasync::domain::event::{EventRules, Field, Fields, Wanted, hide, parse_event};
+use lumasync::domain::proof::Verify;
 use lumasync::domain::state::{Kind, Trigger};
 use lumasync::luma::event_body;
 use lumasync::store::{EventInput, EventIntake, EventOrigin, EventPart, NewRun, RunSource};
@@ -66,6 +67,7 @@ async fn what_others_wrote_and_what_was_understood_say_the_same_event(db: &Fixtu
         kind: Kind::Events,
         source: RunSource::Queue,
         trigger: Trigger::Queue,
+        verify: Verify::None,
         label: "event_queue",
         now: db.now(),
         fire: None,

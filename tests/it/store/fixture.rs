@@ -1,7 +1,8 @@
 //! A database of a test's own with its tables made, a clock that stands still, and the few things
 //! that most tests do with them. The only file here that knows which database is open.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +11,17 @@ use lumasync::clock::{Clock, Time};
 use lumasync::domain::batch::{BatchLimits, BatchPlanner, item_bytes};
 use lumasync::domain::email::Address;
 use lumasync::domain::outcome::Outcome;
+use lumasync::domain::proof::Verify;
 use lumasync::domain::state::{Kind, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
     Allowance, Claim, ClaimedBatch, Claims, Input, InputFile, Intake, NewFile, NewRun, PendingRow, RunSource,
     Scope, Settlement, Store, StoreError, UnkeptLines, WorkerIdentity,
 };
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use crate::support::{Outside, Scratch, TestDatabase};
 
@@ -63,7 +69,53 @@ impl Place {
         opening.await
     }
 
-    async fn outside(&self) -> Outside {
+    /// Makes the tables of an earlier release, up to the migration of this number.
+    pub(super) async fn make_as_of(&self, last: &str) {
+        let (name, migrations) = match self {
+            Self::Sqlite(_) => ("sqlite", tempfile::tempdir().expect("a folder")),
+            Self::Postgres(_) => ("postgres", tempfile::tempdir().expect("a folder")),
+        };
+        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(name);
+        for file in std::fs::read_dir(all).expect("migrations").map(|entry| entry.expect("a file")) {
+            if *file.file_name() <= *OsString::from(format!("{last}~")) {
+                std::fs::copy(file.path(), migrations.path().join(file.file_name())).expect("copied");
+            }
+        }
+        let migrator = Migrator::new(migrations.path()).await.expect("migrations");
+        let made = match self {
+            Self::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+                let pool = SqlitePool::connect_with(options).await.expect("a database");
+                let made = migrator.run(&pool).await;
+                pool.close().await;
+                made
+            }
+            Self::Postgres(database) => {
+                let pool = PgPool::connect(&database.url).await.expect("a database");
+                let made = migrator.run(&pool).await;
+                pool.close().await;
+                made
+            }
+        };
+        made.expect("tables");
+    }
+
+    /// A query for the indexes and triggers of `member_queue`.
+    pub(super) const fn made_for_rows(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => {
+                "select type, name from sqlite_master where tbl_name = 'member_queue' and type <> 'table' order by 1, 2"
+            }
+            Self::Postgres(_) => {
+                "select 'index', indexname from pg_indexes where tablename = 'member_queue'
+                 union all
+                 select 'trigger', tgname from pg_trigger
+                  where tgrelid = 'member_queue'::regclass and not tgisinternal order by 1, 2"
+            }
+        }
+    }
+
+    pub(super) async fn outside(&self) -> Outside {
         match self {
             Self::Sqlite(path) => Outside::sqlite_to_write(path).await,
             Self::Postgres(database) => Outside::postgres(&database.url).await,
@@ -311,6 +363,7 @@ pub(super) fn new_run(now: Time) -> NewRun<'static> {
         source: RunSource::File,
         trigger: Trigger::Manual,
         fire: None,
+        verify: Verify::None,
         label: "list.csv",
         now,
     }

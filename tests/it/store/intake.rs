@@ -2,6 +2,7 @@
 
 use lumasync::domain::batch::{BatchLimits, BatchPlanner, PlannedBatch};
 use lumasync::domain::code::Code;
+use lumasync::domain::proof::Verify;
 use lumasync::domain::state::{Kind, RowState, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
@@ -157,6 +158,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
         source: RunSource::Queue,
         trigger: Trigger::Queue,
         fire: None,
+        verify: Verify::None,
         label: "queue",
         now: db.now(),
     };

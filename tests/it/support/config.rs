@@ -28,6 +28,7 @@ pub(crate) fn config_text(database: &str, url: &str, extra: &str) -> String {
         ("luma.dialect", &dialect),
         ("luma.base_url", &url),
         ("luma.api_key", "\"env:TEST_LUMA_KEY\""),
+        ("luma.second_look", "\"20ms\""),
         ("luma.rate_limit.requests", "200"),
         ("luma.rate_limit.window", "\"60s\""),
         ("luma.rate_limit.reserve", "5"),

@@ -9,6 +9,7 @@ use lumasync::domain::batch::BatchLimits;
 use lumasync::domain::dialect::Dialect;
 use lumasync::domain::event::{EventRules, OnUnknown};
 use lumasync::domain::expect::Expectation;
+use lumasync::domain::proof::Verify;
 use lumasync::domain::retry::RetryPolicy;
 use lumasync::domain::schedule::Schedule;
 use lumasync::domain::tag::TagBook;
@@ -75,6 +76,8 @@ pub(crate) fn settings(root: PathBuf, told: Told) -> Settings {
         expectations: told.expectations,
         event_rules: EventRules::default(),
         on_unknown: OnUnknown::Hold,
+        verify: Verify::None,
+        second_look: Duration::ZERO,
         is_service: true,
     }
 }
