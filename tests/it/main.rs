@@ -26,6 +26,7 @@ mod many;
 mod postgres;
 mod privacy;
 mod processes;
+mod proof;
 mod queue;
 mod quota;
 mod refusals;

@@ -1,6 +1,8 @@
 //! A Luma of the test's own, with everything it was sent.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use super::config::dialect;
 use lumasync::clock::Clock;
@@ -52,6 +54,19 @@ impl Luma {
     /// The counters of one key.
     pub(crate) fn snapshot_of(&self, key: &str) -> Snapshot {
         self.sandbox.snapshot_of(key)
+    }
+
+    /// Asks it for something as another program with the same key does.
+    pub(crate) fn post(&self, path: &str, body: &str) {
+        let url = self.url();
+        let address = url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: luma\r\nconnection: close\r\nx-luma-api-key: {KEY}");
+        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
     /// Every event that a key holds.
