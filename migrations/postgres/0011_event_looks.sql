@@ -1,4 +1,4 @@
--- The twin of `sqlite/0009_event_looks.sql`: the same tables and columns.
+-- The twin of `sqlite/0011_event_looks.sql`: the same tables and columns.
 
 -- Events in doubt that are looked for on Luma.
 

@@ -1,4 +1,4 @@
--- The twin of `sqlite/0010_proof.sql`: the same tables and columns.
+-- The twin of `sqlite/0012_proof.sql`: the same tables and columns.
 
 -- Proof of delivery: whom Luma has accepted is looked for, and found or not.
 

@@ -116,8 +116,10 @@ impl Engine {
                               look for it";
                 let end = LookEnd::Person { reason: reason.to_owned() };
                 let now = self.clock.now();
-                if self.store.begin_look(&look, now, now.plus(PAUSE)).await? {
-                    self.store.settle_look(&look, look.looked, &end, &self.settings.account, now).await?;
+                if self.store.begin_event_look(&look, now, now.plus(PAUSE)).await? {
+                    self.store
+                        .settle_event_look(&look, look.looked, &end, &self.settings.account, now)
+                        .await?;
                 }
                 continue;
             };
@@ -134,7 +136,7 @@ impl Engine {
         let mut wanted = Vec::with_capacity(due.len());
         for (look, likeness) in due {
             let now = self.clock.now();
-            if self.store.begin_look(&look, now, now.plus(PAUSE)).await? {
+            if self.store.begin_event_look(&look, now, now.plus(PAUSE)).await? {
                 wanted.push((look, likeness));
             }
         }
@@ -185,7 +187,7 @@ impl Engine {
         let is_absent = look_up == LookUp::AbsentTwice;
         let attempts_left = !self.settings.retry.is_exhausted(look.attempts);
         let end = settle_by_look(look_up, &look.doubted, attempts_left);
-        if !self.store.settle_look(look, looked, &end, &self.settings.account, now).await? {
+        if !self.store.settle_event_look(look, looked, &end, &self.settings.account, now).await? {
             tracing::debug!(event = look.id, "somebody else has decided about an event in doubt");
             return Ok(false);
         }

@@ -39,6 +39,7 @@ impl Proving<'_> {
             () = self.stop.aborted() => Err(Reply::interrupted()),
         };
         let (Ok((_, reply)) | Err(reply)) = &answer;
+        engine.note_shared(attempt, reply.quota).await;
         let block = self.block(reply, faults);
         let (verdict, detail) = (reply.verdict.as_str(), reply.verdict.detail());
         let record =

@@ -189,7 +189,7 @@ impl Store {
     }
 
     /// Begins a look: nobody else looks for the event before `until`. Whether it is still due.
-    pub async fn begin_look(&self, look: &DueLook, now: Time, until: Time) -> Result<bool> {
+    pub async fn begin_event_look(&self, look: &DueLook, now: Time, until: Time) -> Result<bool> {
         let begun = write_tx!(self, tx => {
             sqlx::query(
                 "insert into event_looks (attempt_id, event_id, looked_at, look_at)
@@ -229,7 +229,7 @@ impl Store {
     }
 
     /// Writes what a look has come to. Whether that doubt was still there to be decided about.
-    pub async fn settle_look(
+    pub async fn settle_event_look(
         &self,
         look: &DueLook,
         looked: LookedFor,

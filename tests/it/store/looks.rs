@@ -7,6 +7,7 @@ use lumasync::domain::event::{
     ApiId, Doubted, EventBody, EventOutcome, EventRules, Field, Fields, LookEnd, LookedFor, PAUSE,
     Resolution, parse_event,
 };
+use lumasync::domain::proof::Verify;
 use lumasync::domain::state::{Kind, Trigger};
 use lumasync::store::{
     Claims, DueLook, EventClaim, EventInput, EventIntake, EventOrigin, EventPart, EventSettlement,
@@ -37,6 +38,7 @@ async fn in_doubt(db: &Fixture, events: u64) -> i64 {
         trigger: Trigger::Manual,
         fire: None,
         label: "list.csv",
+        verify: Verify::None,
         now: db.now(),
     };
     let run_id = db.store.begin_running(run).await.expect("a run");
@@ -84,7 +86,7 @@ async fn due(db: &Fixture) -> Vec<DueLook> {
 }
 
 async fn begin(db: &Fixture, look: &DueLook) -> bool {
-    db.store.begin_look(look, db.now(), db.now().plus(HELD)).await.expect("written")
+    db.store.begin_event_look(look, db.now(), db.now().plus(HELD)).await.expect("written")
 }
 
 /// One that is due, begun.
@@ -95,7 +97,7 @@ async fn begun(db: &Fixture) -> DueLook {
 }
 
 async fn settle(db: &Fixture, look: &DueLook, looked: LookedFor, end: &LookEnd) -> bool {
-    db.store.settle_look(look, looked, end, ACCOUNT, db.now()).await.expect("written")
+    db.store.settle_event_look(look, looked, end, ACCOUNT, db.now()).await.expect("written")
 }
 
 async fn story(db: &Fixture, id: i64) -> EventStory {
@@ -233,11 +235,11 @@ async fn a_pause_that_a_clock_ahead_has_begun_begins_anew(db: &Fixture) {
     let clock = Clock::manual(db.now().minus(Duration::from_hours(24)));
     let due = async |now: Time| db.store.due_looks(ACCOUNT, None, now, 9).await.expect("read");
     let again = due(clock.now()).await.remove(0);
-    assert!(db.store.begin_look(&again, clock.now(), clock.now().plus(HELD)).await.expect("written"));
+    assert!(db.store.begin_event_look(&again, clock.now(), clock.now().plus(HELD)).await.expect("written"));
     let mut looked = again.looked;
     looked.saw(&nothing, &Doubted::Unanswered, clock.now());
     assert_eq!(looked.since(), Some(clock.now()), "what was seen later than now was seen now");
-    let settled = db.store.settle_look(&again, looked, &LookEnd::LookAgain, ACCOUNT, clock.now()).await;
+    let settled = db.store.settle_event_look(&again, looked, &LookEnd::LookAgain, ACCOUNT, clock.now()).await;
     assert!(settled.expect("written"));
     clock.advance(PAUSE.saturating_sub(Duration::from_micros(1)));
     assert!(due(clock.now()).await.is_empty());

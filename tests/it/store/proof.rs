@@ -286,7 +286,7 @@ async fn a_request_of_the_proof_has_a_place_in_the_window(db: &Fixture) {
     let (worker, _) = delivered(db, Verify::Full, 2, "tag-vip").await;
     let prover = prover(db, worker).await;
     // The import has one place.
-    let three = Allowance { requests: 3, window: LEASE };
+    let three = Allowance { requests: 3, window: LEASE, reserve: 0 };
     let mut attempts = Vec::new();
     for _ in 0..2 {
         let claim = db.store.claim_look(&prover, &claims(worker, 0, three), false, &db.clock).await;
