@@ -149,8 +149,26 @@ fn own_words(message: &str, asked: &EventBody) -> String {
     let texts = asked.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_str);
     texts.filter(|text| !text.trim().is_empty()).fold(message.to_owned(), |message, text| {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        message.replace(text, " ").replace(&flat, " ").replace(&flat.replace('"', "\\\""), " ")
+        [text, &flat, &flat.replace('"', "\\\"")]
+            .into_iter()
+            .fold(message, |message, text| without(&message, text))
     })
+}
+
+/// A message without a text that it quotes; what stands in the midst of a word is no quotation.
+fn without(message: &str, text: &str) -> String {
+    let mut rest = String::new();
+    let mut kept = 0;
+    for (at, found) in message.match_indices(text) {
+        let (before, after) = (&message[..at], &message[at + found.len()..]);
+        if !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric) {
+            rest.push_str(&message[kept..at]);
+            rest.push(' ');
+            kept = at + found.len();
+        }
+    }
+    rest.push_str(&message[kept..]);
+    rest
 }
 
 #[cfg(test)]
@@ -238,6 +256,16 @@ mod tests {
                 "zoom_meeting_url": "https://zoom.us/j/1", "zoom_meeting_password": "s3cret",
             })
         );
+    }
+
+    #[test]
+    fn what_an_answer_quotes_of_an_event_is_not_its_own_and_all_else_is() {
+        let body = EventBody::new(r#"{"name":"Plus size","description_md":"a"}"#.into());
+        assert_eq!(
+            own_words("no `Plus size`: This URL is already taken.", &body),
+            "no ` `: This URL is already taken."
+        );
+        assert_eq!(own_words("Plus sizes, a", &body), "Plus sizes,  ");
     }
 
     #[tokio::test]

@@ -29,12 +29,13 @@ fn two_hundred_lost_answers_are_settled_over_a_kill_without_a_person_and_without
     let fault = |nth: usize| if nth.is_multiple_of(NEVER_ARRIVES) { "reset" } else { "reset-after" };
     let faults: Vec<String> = (1..=EVENTS).map(|nth| format!("events:{}@{nth}", fault(nth))).collect();
     let bench = Bench::with(Options { limit: None, ..faulty(&faults.join(",")) }, V1);
+    bench.lumasync(["db", "migrate"]).run().with_code(0);
     bench.scratch.write("list.csv", list());
     let sync = ["--kind", "events", "list.csv"];
     let first = bench.sync(sync).spawn();
     let not_seen = "select count(*) from event_looks where absent_since is not null and look_at is not null";
     let lost = LOST.to_string();
-    wait_until(PATIENCE, "the first looks", || bench.has_db() && bench.db().count(not_seen) > 0);
+    wait_until(PATIENCE, "the first looks", || bench.db().count(not_seen) > 0);
     let seen_missing = Instant::now();
     wait_until(PATIENCE, "all of them", || bench.db().count(not_seen).to_string() == lost);
     let ended = first.kill();
