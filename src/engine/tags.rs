@@ -107,7 +107,8 @@ impl Engine {
     /// what is known: whether that is enough shows then.
     pub(super) async fn list_tags(&self, stop: &Stop) -> Result<(), EngineError> {
         let Some(route) = self.client.routes().tags else { return Ok(()) };
-        let _asking = self.tags.asking.lock().await;
+        // Whoever asks already may have to wait for Luma: nobody else's rows wait with it.
+        let Ok(_asking) = self.tags.asking.try_lock() else { return Ok(()) };
         if self.tags.were_listed_within(KEPT, self.clock.now()) {
             return Ok(());
         }
