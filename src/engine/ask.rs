@@ -108,9 +108,9 @@ impl Engine {
                 answer => return Ok(answer),
             };
             match &reply.verdict {
-                Verdict::Halted { cause: Cause::Key | Cause::Plan | Cause::Calendar, reason } => {
-                    let account = self.settings.account.clone();
-                    return Err(EngineError::KeyRefused { account, reason: reason.clone() });
+                Verdict::Halted { cause: cause @ (Cause::Key | Cause::Plan | Cause::Calendar), reason } => {
+                    let (account, reason) = (self.settings.account.clone(), reason.clone());
+                    return Err(EngineError::KeyRefused { account, cause: *cause, reason });
                 }
                 Verdict::Throttled { retry_after } => self.note_block(*retry_after).await?,
                 Verdict::Transient { reason, retry_after, .. } => {

@@ -82,13 +82,12 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Luma refuses the key.
-    #[error(
-        "key refused: {reason}\nhint: check `{}.api_key`; the rows are kept and go out once the key is right",
-        section(account)
-    )]
+    #[error("{}: {reason}\nhint: {}", refused(*cause), mend(*cause, account))]
     KeyRefused {
         /// Whose.
         account: String,
+        /// What it is about: the key, the plan or the calendar.
+        cause: Cause,
         /// What Luma said.
         reason: String,
     },
@@ -192,6 +191,30 @@ impl EngineError {
     pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
+    }
+}
+
+/// What Luma refuses.
+const fn refused(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Plan => "the plan does not allow it",
+        Cause::Calendar => "calendar refused",
+        Cause::Key | Cause::ImportLimit | Cause::Route | Cause::Tags | Cause::Unknown => "key refused",
+    }
+}
+
+/// What to do about it.
+fn mend(cause: Cause, account: &str) -> String {
+    match cause {
+        Cause::Plan | Cause::Calendar => {
+            format!("{}; the rows are kept and go out once that is mended", cause.hint())
+        }
+        Cause::Key | Cause::ImportLimit | Cause::Route | Cause::Tags | Cause::Unknown => {
+            format!(
+                "check `{}.api_key`; the rows are kept and go out once the key is right",
+                section(account)
+            )
+        }
     }
 }
 

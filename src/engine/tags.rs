@@ -16,6 +16,8 @@ use crate::luma::TagList;
 const KEPT: Duration = Duration::from_mins(5);
 /// A list that is no older is not asked for again, whatever is missing from it.
 const FRESH: Duration = Duration::from_secs(2);
+/// Where Luma did not say, it is asked again after this, unless a row names what is not known.
+const REFUSED: Duration = Duration::from_mins(1);
 /// So many tags are made for one input at most: a column of something else is not made into tags.
 const MOST_MADE: usize = 50;
 
@@ -31,11 +33,13 @@ pub(super) struct Tags {
 struct Known {
     book: Arc<TagBook>,
     listed_at: Option<Time>,
+    /// When Luma last did not say.
+    refused_at: Option<Time>,
 }
 
 impl Tags {
     pub(super) fn new(book: TagBook) -> Self {
-        let known = Known { book: Arc::new(book), listed_at: None };
+        let known = Known { book: Arc::new(book), listed_at: None, refused_at: None };
         Self { known: Mutex::new(known), asking: tokio::sync::Mutex::default() }
     }
 
@@ -44,16 +48,28 @@ impl Tags {
     }
 
     fn were_listed_within(&self, kept: Duration, now: Time) -> bool {
-        // A clock that was ahead is forgiven: what it dated later than now is old.
-        self.known().listed_at.is_some_and(|at| at <= now && now.since(at) < kept)
+        is_within(self.known().listed_at, kept, now)
+    }
+
+    fn were_refused_within(&self, kept: Duration, now: Time) -> bool {
+        is_within(self.known().refused_at, kept, now)
+    }
+
+    fn note_refusal(&self, now: Time) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).refused_at = Some(now);
     }
 
     fn learn(&self, list: &TagList, now: Time) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let tags = list.tags.iter().map(|tag| (tag.name.clone(), tag.id.clone()));
         let book = Arc::new(known.book.with_listed(tags, list.is_complete));
-        *known = Known { book, listed_at: Some(now) };
+        *known = Known { book, listed_at: Some(now), refused_at: None };
     }
+}
+
+/// A clock that was ahead is forgiven: what it dated later than now is old.
+fn is_within(at: Option<Time>, kept: Duration, now: Time) -> bool {
+    at.is_some_and(|at| at <= now && now.since(at) < kept)
 }
 
 impl Engine {
@@ -88,6 +104,8 @@ impl Engine {
         if tags.is_empty() {
             return None;
         }
+        // Whoever asks just now will know.
+        drop(self.tags.asking.lock().await);
         if let Err(error) = self.list_tags(stop).await {
             tracing::debug!(%error, "the tags could not be listed");
         }
@@ -109,14 +127,18 @@ impl Engine {
         let Some(route) = self.client.routes().tags else { return Ok(()) };
         // Whoever asks already may have to wait for Luma: nobody else's rows wait with it.
         let Ok(_asking) = self.tags.asking.try_lock() else { return Ok(()) };
-        if self.tags.were_listed_within(KEPT, self.clock.now()) {
+        let now = self.clock.now();
+        if self.tags.were_listed_within(KEPT, now) || self.tags.were_refused_within(REFUSED, now) {
             return Ok(());
         }
         let Ok(place) = self.place(route, self.settings.allowance).await? else { return Ok(()) };
         let answer = self.ask_at(place, self.client.tags(), stop).await?;
         match &answer {
             Ok((list, _)) => self.tags.learn(list, self.clock.now()),
-            Err(reply) => tracing::debug!(status = reply.status, "the tags are not known yet"),
+            Err(reply) => {
+                tracing::debug!(status = reply.status, "the tags are not known yet");
+                self.tags.note_refusal(self.clock.now());
+            }
         }
         Ok(())
     }
@@ -161,6 +183,13 @@ impl Engine {
             unknown.is_some_and(|unknown| unknown.missing().is_some())
         };
         let names: Vec<&String> = unknown.iter().filter(missing).collect();
+        if !names.is_empty() && !self.tag_book().is_whole() {
+            tracing::error!(
+                hint = "write the ids of tags that exist into `[tags]`, and make others by hand at Luma",
+                "no tag is made while Luma does not list all that there are: one might be made twice"
+            );
+            return Ok(());
+        }
         if names.len() > MOST_MADE || unknown.len() >= MOST_UNKNOWN {
             tracing::error!(
                 names = names.len(),
@@ -187,8 +216,8 @@ impl Engine {
             match self.ask(route, self.client.create_tag(name), stop).await? {
                 Ok((id, _)) => tracing::info!(tag = %id, "made a tag that rows name"),
                 Err(reply) => {
-                    let (status, said) = (reply.status, reply.verdict.detail());
-                    tracing::warn!(status, said, "a tag that rows name could not be made");
+                    tracing::warn!(status = reply.status, "a tag that rows name could not be made");
+                    tracing::debug!(said = reply.verdict.detail(), "why it could not");
                 }
             }
         }

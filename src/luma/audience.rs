@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Answered, Client, post};
-use super::wire::{Odd, Page, count, field, id, text};
+use super::wire::{Odd, Page, count, field, text};
 use crate::domain::tag::TagId;
 
 /// A tag that people can have.
@@ -99,13 +99,21 @@ pub(super) fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
 
 fn read_tags(answer: &Value) -> Result<TagList, Odd> {
     let page = Page::of(answer)?;
-    let tag = |entry: &Value| Ok(Tag { name: text(entry, &["name"])?.to_owned(), id: tag_id(entry)? });
-    let tags = page.entries.iter().map(tag).collect::<Result<_, Odd>>()?;
-    Ok(TagList { tags, is_complete: !page.has_more })
+    // One that is odd keeps nobody from the others.
+    let tags: Vec<Tag> = page.entries.iter().filter_map(|entry| read_tag(entry).ok()).collect();
+    let is_complete = !page.has_more && tags.len() == page.entries.len();
+    Ok(TagList { tags, is_complete })
 }
 
+fn read_tag(entry: &Value) -> Result<Tag, Odd> {
+    Ok(Tag { name: text(entry, &["name"])?.to_owned(), id: tag_id(entry)? })
+}
+
+/// What generations of the API call the id of a tag.
+const TAG_ID: [&str; 4] = ["id", "tag_id", "api_id", "tag_api_id"];
+
 fn tag_id(entry: &Value) -> Result<TagId, Odd> {
-    let text = text(entry, &["id", "tag_id", "api_id", "tag_api_id"])?;
+    let text = text(entry, &TAG_ID)?;
     TagId::parse(text).ok_or_else(|| format!("names a tag `{}`, which is no id of one", text.escape_debug()))
 }
 
@@ -120,6 +128,7 @@ fn contact(entry: &Value) -> Result<Listed, Odd> {
     let name = entry.get("name").and_then(Value::as_str).map(str::to_owned);
     let tags = field(entry, &["tags"])?.as_array().ok_or("has no list in `tags`")?;
     // Tags of older kinds have ids of other shapes; nobody asks for these.
-    let known = |tag: &Value| id(tag).ok().and_then(TagId::parse);
-    Ok(Listed { email, name, tags: tags.iter().filter_map(known).collect() })
+    let known = |tag: &Value| Ok(TagId::parse(text(tag, &TAG_ID)?));
+    let tags = tags.iter().map(known).collect::<Result<Vec<_>, Odd>>()?;
+    Ok(Listed { email, name, tags: tags.into_iter().flatten().collect() })
 }

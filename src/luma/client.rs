@@ -163,7 +163,7 @@ impl Client {
             Dialect::Beta2021 => beta::import_body(tags, contacts.map(|contact| contact.email)),
             Dialect::V1 => v1::import_body(tags, contacts),
         };
-        self.send(post(&self.http, self.url(self.routes().import), body)).await
+        self.send(post(&self.http, self.url(self.routes().import), body)).await.without_those_left_out()
     }
 
     /// Asks whom the key belongs to. The reply where Luma does not say.

@@ -14,6 +14,9 @@ use super::wire::Odd;
 use crate::clock::Time;
 use crate::domain::verdict::Verdict;
 
+/// People who are named at once where Luma has left some out; the next answer names others.
+const MOST_NAMED: usize = 10;
+
 /// Whom a key belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -97,6 +100,19 @@ impl Reply {
         let reason = format!("{what}{}", innermost(error));
         let verdict = Verdict::Transient { reason, retry_after: None, unreached: error.is_connect() };
         Self { status, ..Self::without_answer(verdict) }
+    }
+
+    /// The reply to an import that names people whom Luma has left out: those are refused, and who is not named
+    /// is to be sent again, which changes nothing.
+    pub(super) fn without_those_left_out(self) -> Self {
+        let left_out = self.body.get("skipped").and_then(Value::as_array).into_iter().flatten();
+        let emails: Vec<&str> =
+            left_out.filter_map(|one| one.get("email").unwrap_or(one).as_str()).take(MOST_NAMED).collect();
+        if self.verdict != Verdict::Accepted || emails.is_empty() {
+            return self;
+        }
+        let message = format!("Luma left out {}", emails.join(", "));
+        Self { verdict: Verdict::Refused { message }, ..self }
     }
 
     fn transient(status: Option<u16>, reason: String) -> Self {
@@ -321,6 +337,17 @@ mod tests {
             r#"{"user":{"name":"Ira","error":"x"}}"#,
         ] {
             assert_eq!(Reply::of_success(200, body.as_bytes()).verdict, Verdict::Accepted, "{body}");
+        }
+    }
+
+    #[test]
+    fn who_is_left_out_is_named_and_nobody_else_is_refused() {
+        let import = |body: &[u8]| Reply::of_success(200, body).without_those_left_out().verdict;
+        let told = import(br#"{"skipped":[{"email":"ana@example.org"},"bo@example.org",{"id":"x"}]}"#);
+        let message = "Luma left out ana@example.org, bo@example.org".to_owned();
+        assert_eq!(told, Verdict::Refused { message });
+        for body in [&br#"{"skipped":[]}"#[..], b"{}", br#"{"skipped":3}"#] {
+            assert_eq!(import(body), Verdict::Accepted);
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::verdict::speaks_of_a_taken_address;
 use super::{ApiId, Doubted, LookUp};
 use crate::clock::Time;
 
@@ -216,6 +217,12 @@ impl LookedFor {
                 LookUp::AbsentTwice if sighting.elsewhere.as_ref().is_some_and(|(_, is_named)| *is_named) => {
                     LookUp::Several { shown: sighting.told() }
                 }
+                // What has it, if not what an earlier request has made and Luma does not show?
+                LookUp::AbsentTwice if sighting.elsewhere.is_none() && is_taken(doubted) => LookUp::Several {
+                    shown:
+                        "its address is taken, perhaps by an earlier request of ours, and nothing shows it"
+                            .to_owned(),
+                },
                 look_up => look_up,
             },
             _ => {
@@ -237,6 +244,11 @@ impl LookedFor {
         self.absent_since = Some(since);
         if now.since(since) >= PAUSE { LookUp::AbsentTwice } else { LookUp::AbsentOnce }
     }
+}
+
+/// Whether Luma said that the address is taken after an earlier request that it never answered.
+fn is_taken(doubted: &Doubted) -> bool {
+    matches!(doubted, Doubted::Refused { asked_before: true, message } if speaks_of_a_taken_address(message))
 }
 
 #[cfg(test)]

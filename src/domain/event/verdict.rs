@@ -199,7 +199,7 @@ fn is_about_the_account(message: &str) -> bool {
 }
 
 /// `Slug is already taken.` or `This URL is taken.`, not `slug: Too small`.
-fn speaks_of_a_taken_address(message: &str) -> bool {
+pub(super) fn speaks_of_a_taken_address(message: &str) -> bool {
     let words = words(message);
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
     let is_taken = has(&["taken", "already", "exists"]);

@@ -115,6 +115,12 @@ impl TagBook {
         }
     }
 
+    /// Whether all tags of Luma are known.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.is_complete)
+    }
+
     /// Whether Luma has a tag of this id, for all that is known.
     #[must_use]
     pub fn may_exist(&self, id: &TagId) -> bool {

@@ -204,7 +204,9 @@ impl Engine {
             }
             LookEnd::Rejected { reason } | LookEnd::Failed { reason } => {
                 Progress::add(&self.progress.settled, 1);
-                tracing::info!(event, run, is_absent, %reason, "an event in doubt is not created");
+                tracing::info!(event, run, is_absent, "an event in doubt is not created");
+                // The words of Luma may hold an address.
+                tracing::debug!(event, %reason, "why it is not");
             }
             LookEnd::LookAgain => {
                 tracing::info!(event, run, "an event in doubt is not on Luma; it is looked for once more");

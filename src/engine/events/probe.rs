@@ -25,10 +25,10 @@ impl Engine {
                 let until = now.plus(retry_after.unwrap_or(self.settings.allowance.window));
                 block(until, "Luma answered 429: too many requests", BlockCause::Throttled)
             }
-            Verdict::Halted { cause: Cause::Key | Cause::Plan | Cause::Calendar, reason } => {
+            Verdict::Halted { cause: cause @ (Cause::Key | Cause::Plan | Cause::Calendar), reason } => {
                 if !self.settings.is_service {
                     let (account, reason) = (self.settings.account.clone(), reason.clone());
-                    return Err(EngineError::KeyRefused { account, reason });
+                    return Err(EngineError::KeyRefused { account, cause: *cause, reason });
                 }
                 block(now.plus(REFUSED_KEY_PAUSE), reason, BlockCause::Refused)
             }

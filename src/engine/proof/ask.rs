@@ -50,7 +50,6 @@ impl Proving<'_> {
         tracing::debug!(route, rows, status = reply.status, verdict, detail);
         match answer {
             Ok((said, _)) => {
-                self.tries = 0;
                 engine.progress.reached();
                 engine.progress.end_halt();
                 Ok(Ok(said))

@@ -13,6 +13,8 @@ use crate::store::{Found, Look, PageFound, SoughtRow};
 
 /// Rows that are called missing at a time.
 const MISSING: u32 = 1_000;
+/// Pages that a search for one address may have: where it has more, it does not search.
+const MOST_PAGES: u32 = 5;
 
 /// The tags of people by their normalised addresses.
 type Seen = HashMap<String, TagSet>;
@@ -76,6 +78,10 @@ impl Proving<'_> {
             self.give_up(ProofDue::Sought, why).await?;
             return Ok(Step::Went);
         }
+        if from.is_none() && next.is_none() && contacts.is_empty() {
+            self.give_up(ProofDue::Sought, "Luma shows an empty audience").await?;
+            return Ok(Step::Went);
+        }
         self.write(from, next.as_deref(), seen(&contacts)).await
     }
 
@@ -95,13 +101,17 @@ impl Proving<'_> {
         };
         let (mut walk, mut cursor) = (Walk::default(), None::<String>);
         let mut seen_now = Seen::new();
-        loop {
+        for pages in 1.. {
             let Some(page) = self.ask_page(Some(key), cursor.as_deref()).await? else {
                 return Ok(Step::Went);
             };
             seen_now.extend(seen(&page.contacts).into_iter().filter(|(seen, _)| seen == key));
             // Others may have the address in their names.
             let Some(more) = page.next.filter(|_| seen_now.is_empty()) else { break };
+            if pages == MOST_PAGES {
+                self.give_up(ProofDue::Sought, "Luma's search for an address shows everybody").await?;
+                return Ok(Step::Went);
+            }
             if let Err(why) = walk.go_on(cursor.as_deref(), &more, page.contacts.is_empty()) {
                 self.give_up(ProofDue::Sought, why).await?;
                 return Ok(Step::Went);
@@ -153,7 +163,9 @@ impl Proving<'_> {
         self.settle(&PageFound { from, next, found: &found }).await
     }
 
-    async fn settle(&self, page: &PageFound<'_>) -> Result<Step, EngineError> {
+    async fn settle(&mut self, page: &PageFound<'_>) -> Result<Step, EngineError> {
+        // Only what is written down is got over with: a good answer before a bad one is asked for again.
+        self.tries = 0;
         let verified = self.engine.store.settle_page(self.prover, page, self.engine.clock.now()).await?;
         Progress::add(&self.engine.progress.settled, verified);
         Ok(Step::Went)

@@ -195,7 +195,12 @@ impl Proving<'_> {
         self.write_count(&people, outcome).await
     }
 
-    async fn write_count(&self, people: &PeopleToCount, outcome: CountOutcome) -> Result<Step, EngineError> {
+    async fn write_count(
+        &mut self,
+        people: &PeopleToCount,
+        outcome: CountOutcome,
+    ) -> Result<Step, EngineError> {
+        self.tries = 0;
         let (batch, run, now) = (people.batch_id, people.run_id, self.engine.clock.now());
         let rows = self.engine.store.settle_count(self.prover, batch, &outcome, now).await?;
         match &outcome {
