@@ -99,14 +99,17 @@ pub(super) fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
 
 fn read_tags(answer: &Value) -> Result<TagList, Odd> {
     let page = Page::of(answer)?;
-    // One that is odd keeps nobody from the others.
-    let tags: Vec<Tag> = page.entries.iter().filter_map(|entry| read_tag(entry).ok()).collect();
+    let read = page.entries.iter().map(read_tag).collect::<Result<Vec<_>, Odd>>()?;
+    let tags: Vec<Tag> = read.into_iter().flatten().collect();
     let is_complete = !page.has_more && tags.len() == page.entries.len();
     Ok(TagList { tags, is_complete })
 }
 
-fn read_tag(entry: &Value) -> Result<Tag, Odd> {
-    Ok(Tag { name: text(entry, &["name"])?.to_owned(), id: tag_id(entry)? })
+/// A tag; none where its id or name is of no use, which keeps nobody from the others.
+fn read_tag(entry: &Value) -> Result<Option<Tag>, Odd> {
+    let name = field(entry, &["name"])?.as_str().filter(|name| !name.trim().is_empty());
+    let id = TagId::parse(text(entry, &TAG_ID)?);
+    Ok(name.zip(id).map(|(name, id)| Tag { name: name.to_owned(), id }))
 }
 
 /// What generations of the API call the id of a tag.

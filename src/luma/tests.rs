@@ -138,6 +138,11 @@ async fn tags_are_listed_made_and_given() {
                 r#"{"entries":[{"id":"tag-1","name":"VIP","color":"red"},{"api_id":"tag-2","name":"Press"}],"has_more":false}"#,
             ),
             (OK, &[], r#"{"entries":[],"has_more":true}"#),
+            (
+                OK,
+                &[],
+                r#"{"entries":[{"id":"7","name":"Odd"},{"id":"tag-1","name":"VIP"}],"has_more":false}"#,
+            ),
             (OK, &[], r#"{"entries":[{"name":"VIP"}],"has_more":false}"#),
             (OK, &[], r#"{"id":"tag-3"}"#),
             (OK, &[], r#"{"tag_api_id":"tag-3"}"#),
@@ -151,6 +156,8 @@ async fn tags_are_listed_made_and_given() {
     let found: Vec<_> = list.tags.iter().map(|tag| (tag.name.as_str(), tag.id.as_str())).collect();
     assert_eq!((found, list.is_complete), (vec![("VIP", "tag-1"), ("Press", "tag-2")], true));
     assert!(!client.tags().await.expect("listed").0.is_complete);
+    let (odd, _) = client.tags().await.expect("listed");
+    assert_eq!((odd.tags.len(), odd.is_complete), (1, false), "one odd tag keeps nobody from the others");
     assert_eq!(transient(&client.tags().await.expect_err("odd")), "200 with an answer that lacks `id`");
     for _ in 0..2 {
         assert_eq!(client.create_tag("New").await.expect("made").0, tag("tag-3"));
