@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(written.luma.dialect, Dialect::V1, "what a key of today speaks");
         let (origin, luma) = (defaults.origin.clone(), defaults.luma.clone());
         let luma = Luma { rate_limit: written.luma.rate_limit, ..luma };
-        assert_eq!(format!("{:?}", Config { origin, luma, ..written }), format!("{defaults:?}"));
+        assert_eq!(format!("{:?}", Config { luma, origin, ..written }), format!("{defaults:?}"));
     }
 
     #[test]
