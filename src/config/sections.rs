@@ -120,7 +120,7 @@ pub(super) fn luma(reader: &mut Reader<'_>, section: &str, required: bool) -> Op
         rate_limit: rate_limit(reader, section),
         base_url: base_url?,
         verify: verify.unwrap_or_else(|| Verify::of_dialect(dialect)),
-        second_look: reader.duration(&second_look, Duration::ZERO),
+        second_look: reader.duration(&second_look, MILLI),
     })
 }
 

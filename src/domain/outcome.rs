@@ -92,7 +92,7 @@ impl BlockCause {
 /// So many passing faults in a row are Luma's, not the batch's: everybody pauses, longer each time.
 pub const FAULTS_IN_A_ROW: u32 = 5;
 /// The shortest wait after a 429, whatever it says.
-pub(super) const SHORTEST_BLOCK: Duration = Duration::from_secs(1);
+const SHORTEST_BLOCK: Duration = Duration::from_secs(1);
 /// Bodies smaller than this are taken by everybody: what refuses them is no limit of size.
 const SMALLEST_BODY: usize = 1_024;
 
@@ -129,6 +129,19 @@ impl Decision {
     }
 }
 
+impl Block {
+    /// Too many requests: for as long as Luma says, or `otherwise` where it does not.
+    #[must_use]
+    pub fn throttled(retry_after: Option<Duration>, otherwise: Duration, now: Time) -> Self {
+        let until = now.plus(retry_after.unwrap_or(otherwise).max(SHORTEST_BLOCK));
+        Self {
+            until,
+            reason: "Luma answered 429: too many requests".to_owned(),
+            cause: BlockCause::Throttled,
+        }
+    }
+}
+
 /// Decides what a verdict means for the batch it is about.
 #[must_use]
 pub fn decide(verdict: &Verdict, facts: &Facts<'_>) -> Decision {
@@ -136,10 +149,9 @@ pub fn decide(verdict: &Verdict, facts: &Facts<'_>) -> Decision {
         Verdict::Accepted => Decision::only(Outcome::Delivered),
         Verdict::Interrupted => Decision::free_retry(facts.now),
         Verdict::Throttled { retry_after } => {
-            let until = facts.now.plus(retry_after.unwrap_or(facts.block).max(SHORTEST_BLOCK));
-            let reason = "Luma answered 429: too many requests".to_owned();
-            let block = Some(Block { until, reason, cause: BlockCause::Throttled });
-            Decision { block, ..Decision::free_retry(until) }
+            let block = Block::throttled(*retry_after, facts.block, facts.now);
+            let until = block.until;
+            Decision { block: Some(block), ..Decision::free_retry(until) }
         }
         Verdict::Transient { reason, retry_after, unreached } => {
             let outcome = after_fault(reason, *retry_after, *unreached, facts);

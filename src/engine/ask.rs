@@ -8,7 +8,7 @@ use super::error::chain;
 use super::identity::LOOK_AGAIN;
 use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
-use crate::domain::outcome::{Block, BlockCause};
+use crate::domain::outcome::Block;
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Answered, Quota, Reply};
 use crate::store::{Allowance, Claims, Scope, Shared};
@@ -162,10 +162,7 @@ impl Engine {
 
     /// Too many requests: nobody of this account sends before the block is over.
     pub(super) async fn note_block(&self, retry_after: Option<Duration>) -> Result<(), EngineError> {
-        let wait = retry_after.unwrap_or(self.settings.allowance.window);
-        let until = self.clock.now().plus(wait.max(Duration::from_secs(1)));
-        let reason = "Luma answered 429: too many requests".to_owned();
-        let block = Block { until, reason, cause: BlockCause::Throttled };
+        let block = Block::throttled(retry_after, self.settings.allowance.window, self.clock.now());
         self.store.block(&self.settings.account, &block).await?;
         Ok(())
     }

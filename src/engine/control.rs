@@ -4,15 +4,15 @@
 //! a control has proved is kept in memory: a restart costs one more.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
-use super::identity::LOOK_AGAIN;
-use super::{Engine, Progress, Stop};
+use super::{Engine, EngineError, Stop};
 use crate::clock::Time;
 use crate::domain::refusal::{Answer, Control, Evidence, doubt};
 use crate::domain::tag::TagSet;
 use crate::domain::verdict::Verdict;
-use crate::luma::Reply;
-use crate::store::{ClaimedBatch, Claims, Scope, StoreError};
+use crate::luma::{Answered, Reply};
+use crate::store::ClaimedBatch;
 
 /// When a control last proved that the rows of a run, or those of one of its tag sets, were to blame.
 pub(super) type Proved = HashMap<(i64, Option<i64>), Time>;
@@ -26,7 +26,7 @@ impl Engine {
         message: &str,
         addresses: &[&str],
         stop: &Stop,
-    ) -> Result<Result<Evidence, Reply>, StoreError> {
+    ) -> Result<Result<Evidence, Reply>, EngineError> {
         // Held until the control is answered: others in doubt meanwhile rest on the same one.
         let mut proved = self.proved.lock().await;
         let key = (batch.run_id, Some(batch.tag_set_id));
@@ -58,35 +58,18 @@ impl Engine {
     }
 
     /// Imports somebody again who was accepted, within the quota and on record like every request.
-    async fn ask_again(&self, email: &str, tags: &TagSet, stop: &Stop) -> Result<Reply, StoreError> {
-        let claims = Claims {
-            account: &self.settings.account,
-            worker_id: self.worker_id,
-            scope: Scope::All,
-            limit: 1,
-            allowance: self.member_allowance(),
-            route: self.client.routes().import,
-            with_names: false,
+    async fn ask_again(&self, email: &str, tags: &TagSet, stop: &Stop) -> Result<Reply, EngineError> {
+        // Its answer says yes or no, and nothing besides.
+        let import = async { Err(self.client.import(tags, std::iter::once(email.into())).await) };
+        let asked: Result<Answered<Infallible>, _> =
+            self.ask_behind(self.client.routes().import, import, stop).await;
+        let reply = match asked {
+            Ok(Err(reply)) => reply,
+            Ok(Ok((never, _))) => match never {},
+            Err(EngineError::Stopped) => return Ok(Reply::interrupted()),
+            Err(error) => return Err(error),
         };
-        let attempt = loop {
-            self.throttle.ready().await;
-            match self.store.claim_request(&claims, &self.clock).await? {
-                Ok(attempt) => break attempt,
-                // It fails only where a stop was asked for.
-                Err(until) => {
-                    if self.pause(until, LOOK_AGAIN, "the rate limit", stop).await.is_err() {
-                        return Ok(Reply::interrupted());
-                    }
-                }
-            }
-        };
-        let reply = tokio::select! {
-            reply = self.client.import(tags, std::iter::once(email.into())) => reply,
-            () = stop.aborted() => Reply::interrupted(),
-        };
-        Progress::add(&self.progress.requests, 1);
-        let (verdict, detail) = (reply.verdict.as_str(), reply.verdict.detail());
-        self.store.settle_request(attempt, reply.status, verdict, detail, self.clock.now()).await?;
+        let verdict = reply.verdict.as_str();
         tracing::info!(status = reply.status, verdict, "asked again for a row that Luma had accepted");
         Ok(reply)
     }

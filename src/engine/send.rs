@@ -4,14 +4,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::error::chain;
-use super::{Engine, Progress, Stop};
+use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::batch::{BODY_FRAME, item_bytes};
 use crate::domain::outcome::{Block, BlockCause, Decision, Facts, Outcome, decide};
 use crate::domain::refusal::Evidence;
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Contact, Reply};
-use crate::store::{ClaimedBatch, Recipient, Settlement, StoreError};
+use crate::store::{ClaimedBatch, Recipient, Settlement};
 
 /// A service looks again this often whether a refused key has become good.
 pub(super) const REFUSED_KEY_PAUSE: Duration = Duration::from_mins(5);
@@ -162,7 +162,7 @@ impl Engine {
 
 /// A refusal that cannot be weighed because the database does not say what came before it: the rows are
 /// asked for once more.
-fn undecided(batch: ClaimedBatch, reply: &Reply, error: &StoreError, now: Time) -> Settlement {
+fn undecided(batch: ClaimedBatch, reply: &Reply, error: &EngineError, now: Time) -> Settlement {
     tracing::warn!(batch = batch.id, error = chain(error), "a refusal could not be weighed; asking again");
     Settlement {
         status: reply.status,

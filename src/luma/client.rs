@@ -158,12 +158,17 @@ impl Client {
     }
 
     /// Imports members, with tags for all of them.
-    pub async fn import<'a>(&self, tags: &TagSet, contacts: impl Iterator<Item = Contact<'a>>) -> Reply {
+    pub async fn import<'a>(
+        &self,
+        tags: &TagSet,
+        contacts: impl Iterator<Item = Contact<'a>> + Clone,
+    ) -> Reply {
+        let asked = contacts.clone().map(|contact| contact.email);
         let body = match self.dialect {
             Dialect::Beta2021 => beta::import_body(tags, contacts.map(|contact| contact.email)),
             Dialect::V1 => v1::import_body(tags, contacts),
         };
-        self.send(post(&self.http, self.url(self.routes().import), body)).await.without_those_left_out()
+        self.send(post(&self.http, self.url(self.routes().import), body)).await.without_those_left_out(asked)
     }
 
     /// Asks whom the key belongs to. The reply where Luma does not say.

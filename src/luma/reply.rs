@@ -1,5 +1,6 @@
 //! From what came over the wire to a verdict: JSON, HTML, empty, cut off or nothing at all.
 
+use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -102,13 +103,25 @@ impl Reply {
         Self { status, ..Self::without_answer(verdict) }
     }
 
-    /// The reply to an import that names people whom Luma has left out: those are refused, and who is not named
-    /// is to be sent again, which changes nothing.
-    pub(super) fn without_those_left_out(self) -> Self {
-        let left_out = self.body.get("skipped").and_then(Value::as_array).into_iter().flatten();
+    /// The reply to an import that names people whom Luma has left out of it: those of `asked` are refused, and
+    /// who is not named is to be sent again, which changes nothing.
+    pub(super) fn without_those_left_out<'a>(self, asked: impl Iterator<Item = &'a str>) -> Self {
+        let left_out: HashSet<String> = self
+            .body
+            .get("skipped")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one.get("email").unwrap_or(one).as_str())
+            .map(str::to_lowercase)
+            .collect();
+        if self.verdict != Verdict::Accepted || left_out.is_empty() {
+            return self;
+        }
+        // Whoever else it names is none of this request's.
         let emails: Vec<&str> =
-            left_out.filter_map(|one| one.get("email").unwrap_or(one).as_str()).take(MOST_NAMED).collect();
-        if self.verdict != Verdict::Accepted || emails.is_empty() {
+            asked.filter(|email| left_out.contains(&email.to_lowercase())).take(MOST_NAMED).collect();
+        if emails.is_empty() {
             return self;
         }
         let message = format!("Luma left out {}", emails.join(", "));
@@ -342,11 +355,15 @@ mod tests {
 
     #[test]
     fn who_is_left_out_is_named_and_nobody_else_is_refused() {
-        let import = |body: &[u8]| Reply::of_success(200, body).without_those_left_out().verdict;
+        let asked = ["Ana@example.org", "bo@example.org", "cy@example.org"];
+        let import =
+            |body: &[u8]| Reply::of_success(200, body).without_those_left_out(asked.into_iter()).verdict;
         let told = import(br#"{"skipped":[{"email":"ana@example.org"},"bo@example.org",{"id":"x"}]}"#);
-        let message = "Luma left out ana@example.org, bo@example.org".to_owned();
+        let message = "Luma left out Ana@example.org, bo@example.org".to_owned();
         assert_eq!(told, Verdict::Refused { message });
-        for body in [&br#"{"skipped":[]}"#[..], b"{}", br#"{"skipped":3}"#] {
+        for body in
+            [&br#"{"skipped":[]}"#[..], b"{}", br#"{"skipped":3}"#, br#"{"skipped":["dee@example.org"]}"#]
+        {
             assert_eq!(import(body), Verdict::Accepted);
         }
     }

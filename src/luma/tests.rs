@@ -188,11 +188,12 @@ async fn the_audience_is_read_page_by_page_and_a_plus_arrives_as_one() {
             (
                 OK,
                 &[],
-                r#"{"entries":[{"api_id":"calmem-2","email":"cy@example.org","name":"Cy","tags":[]}],"has_more":false,"next_cursor":"filled all the same"}"#,
+                r#"{"entries":[{"api_id":"calmem-2","email":"cy@example.org","name":"Cy","tags":[{"tag_api_id":"tag-2","name":"VIP"}]}],"has_more":false,"next_cursor":"filled all the same"}"#,
             ),
             (OK, &[], r#"{"entries":[],"has_more":true}"#),
             (OK, &[], r#"{"entries":[{"id":"calmem-1","tags":[]}],"has_more":false}"#),
             (OK, &[], r#"{"entries":[{"email":"cy@example.org"}],"has_more":false}"#),
+            (OK, &[], r#"{"entries":[{"email":"cy@example.org","tags":["vip"]}],"has_more":false}"#),
             (OK, &[], r#"{"has_more":false}"#),
         ],
     );
@@ -204,10 +205,12 @@ async fn the_audience_is_read_page_by_page_and_a_plus_arrives_as_one() {
     assert_eq!(first.next.as_deref(), Some("a+b/c="));
     let (second, _) = client.contacts(None, first.next.as_deref()).await.expect("a page");
     assert_eq!((second.contacts[0].name.as_deref(), second.next), (Some("Cy"), None));
+    assert_eq!(second.contacts[0].tags, [tag("tag-2")]);
     for lacking in [
         "says that there is more and lacks `next_cursor`",
         "lacks `email`",
         "lacks `tags`",
+        "lacks `id`",
         "lacks `entries`",
     ] {
         let odd = client.contacts(None, None).await.expect_err("odd");

@@ -2,7 +2,7 @@
 
 use super::dialect::{lock_rows, storable};
 use super::passes::break_off;
-use super::proofs::{again_absent, again_short};
+use super::proofs::{again_absent, again_whole, goes_on};
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 use crate::domain::code::Code;
@@ -64,28 +64,6 @@ macro_rules! drop_pending {
     }};
 }
 
-/// The failed rows of a batch are pending again, and so is the batch.
-macro_rules! again_failed {
-    ($tx:ident, $batch:expr, $now:expr) => {{
-        sqlx::query(
-            "update member_queue
-                set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
-              where batch_id = $1 and state = 'failed'",
-        )
-        .bind($batch)
-        .execute(&mut *$tx)
-        .await?;
-        sqlx::query(
-            "update batches set state = 'pending', attempts = 0, due_at = $2, settled_at = null
-              where id = $1 and state = 'failed'",
-        )
-        .bind($batch)
-        .bind($now)
-        .execute(&mut *$tx)
-        .await?;
-    }};
-}
-
 impl Store {
     /// Brings rows back to pending that failed, are missing or were counted too few, of one run or of all, of one
     /// code or of all; with `dry_run` only counts them. Rows, and the runs they belong to.
@@ -120,23 +98,11 @@ impl Store {
             for (batch, _, state, _) in &found {
                 match state.as_str() {
                     "missing" => again_absent!(tx, *batch, now),
-                    "delivered" => again_short!(tx, *batch, now),
-                    _ => again_failed!(tx, *batch, now),
+                    whole => again_whole!(tx, *batch, whole, now),
                 }
             }
             for run in &runs {
-                sqlx::query(
-                    "update runs set status = 'running', reason = null, finished_at = null
-                      where id = $1 and status <> 'held'",
-                )
-                .bind(run)
-                .execute(&mut *tx)
-                .await?;
-                // Its result files tell of what is no longer so: they are written again at its end.
-                sqlx::query("update input_files set state = 'taken' where run_id = $1 and state = 'archived'")
-                    .bind(run)
-                    .execute(&mut *tx)
-                    .await?;
+                goes_on!(tx, run);
             }
         });
         Ok((rows, runs))

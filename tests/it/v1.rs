@@ -134,16 +134,33 @@ fn a_tag_that_is_not_there_stops_the_run_before_a_request() {
     assert_eq!(report.rows("pending"), 1, "{ended}");
 }
 
-/// Somebody else who uses the key.
-fn ask_as_somebody_else(url: &str) -> u16 {
+/// Somebody else who uses the key: the status of what they ask for.
+fn ask_as_somebody_else(url: &str, route: &str, body: &str) -> u16 {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("connected");
+    let length = body.len();
     let request = format!(
-        "GET /v1/users/get-self HTTP/1.1\r\nhost: luma\r\nconnection: close\r\nx-luma-api-key: {KEY}\r\n\r\n"
+        "{route} HTTP/1.1\r\nhost: luma\r\nconnection: close\r\ncontent-length: {length}\r\nx-luma-api-key: {KEY}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).expect("asked");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+#[test]
+fn who_is_left_out_of_an_import_is_not_called_delivered() {
+    let bench = bench(Options { settings: guess("skipped=told"), ..calendar() }, "luma.verify = \"none\"\n");
+    sync(&bench, "email\nAna@example.org\n", 0);
+    let removed = r#"{"emails":["ana@example.org"]}"#;
+    let url = bench.luma.url();
+    assert_eq!(ask_as_somebody_else(&url, "POST /v1/calendars/contacts/remove", removed), 200);
+    let list = "email,tags\nAna@example.org,vip\nbo@example.org,vip\ncy@example.org,vip\n";
+    let ended = sync(&bench, list, 4);
+    let report = ended.report();
+    assert_eq!((report.rows("delivered"), report.rows("rejected")), (2, 1), "{ended}");
+    let told = bench.db().rows("select email, reason from member_queue where state = 'rejected'");
+    assert_eq!(told, [["Ana@example.org", "Luma left out Ana@example.org"]], "{ended}");
+    assert_eq!(bench.db().count("select count(*) from ledger where tag_set_id <> 0"), 2, "{ended}");
 }
 
 #[test]
@@ -159,7 +176,8 @@ fn others_who_use_the_calendar_are_left_room() {
         let people = People::clean(500, None);
         bench.scratch.write("list.csv", &people.csv);
         // Half of what is allowed is gone already, and we do not know of it.
-        let asked: Vec<u16> = (0..20).map(|_| ask_as_somebody_else(&bench.luma.url())).collect();
+        let asked: Vec<u16> =
+            (0..20).map(|_| ask_as_somebody_else(&bench.luma.url(), "GET /v1/users/get-self", "")).collect();
         assert_eq!(asked, [200; 20]);
         let ended = bench.sync(["list.csv"]).run().with_code(0);
         assert_eq!(bench.luma.snapshot().throttled, 0, "{reset}\n{ended}");
@@ -169,8 +187,8 @@ fn others_who_use_the_calendar_are_left_room() {
 
 #[test]
 fn an_organizations_key_acts_on_the_calendar_that_is_named() {
-    let organization = Some(FurtherKey { key: "org-key".to_owned(), limit: None });
-    let options = Options { organization, ..calendar() };
+    let key = |key: &str| FurtherKey { key: key.to_owned(), limit: None };
+    let options = Options { organization: Some(key("org-key")), further: vec![key("another")], ..calendar() };
     let bench = bench(options, "luma.calendar_id = \"cal-sandbox\"\n");
     bench.scratch.write("list.csv", "email,name\nana@example.org,Ana\n");
     let run = |bench: &Bench| bench.sync(["list.csv"]).env("TEST_LUMA_KEY", "org-key").run();
@@ -178,11 +196,21 @@ fn an_organizations_key_acts_on_the_calendar_that_is_named() {
     assert_eq!(bench.luma.names().len(), 1);
 
     // Another calendar of the same user is not the one that the ledger is of.
-    bench.configure(&format!("{V1}luma.calendar_id = \"cal-other\"\n"));
+    bench.configure(&format!("{V1}luma.calendar_id = \"cal-sandbox-2\"\n"));
     bench.scratch.write("list.csv", "email,name\nbo@example.org,Bo\n");
     let ended = run(&bench).with_code(78);
-    assert!(ended.stderr.contains("cal-other") || ended.stderr.contains("calendar"), "{ended}");
-    assert_eq!(bench.luma.names().len(), 1, "{ended}");
+    assert!(ended.stderr.contains("in cal-sandbox-2`, and this database is the record of"), "{ended}");
+    assert_eq!(bench.luma.snapshot().imports, 1, "{ended}");
+}
+
+#[test]
+fn a_calendar_that_the_key_does_not_reach_is_told_as_such() {
+    let organization = Some(FurtherKey { key: "org-key".to_owned(), limit: None });
+    let bench = bench(Options { organization, ..calendar() }, "luma.calendar_id = \"cal-other\"\n");
+    bench.scratch.write("list.csv", "email\nana@example.org\n");
+    let ended = bench.sync(["list.csv"]).env("TEST_LUMA_KEY", "org-key").run().with_code(78);
+    assert!(ended.stderr.contains("check the account's `calendar_id`"), "{ended}");
+    assert_eq!(bench.luma.snapshot().member_count, 0, "{ended}");
 }
 
 #[test]

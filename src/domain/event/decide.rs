@@ -6,7 +6,7 @@ use super::state::Happening;
 use super::verdict::{ApiId, EventVerdict};
 use crate::clock::Time;
 use crate::domain::code::Code;
-use crate::domain::outcome::{Block, BlockCause, SHORTEST_BLOCK, pause_after_faults};
+use crate::domain::outcome::{Block, pause_after_faults};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::Cause;
 
@@ -137,10 +137,9 @@ pub fn decide_event(verdict: &EventVerdict, facts: &EventFacts) -> EventDecision
             only(EventOutcome::Rejected { code: Code::ApiRejected, reason: message.clone() })
         }
         EventVerdict::Throttled { retry_after } => {
-            let until = facts.now.plus(retry_after.unwrap_or(facts.block).max(SHORTEST_BLOCK));
-            let reason = "Luma answered 429: too many requests".to_owned();
-            let block = Some(Block { until, reason, cause: BlockCause::Throttled });
-            EventDecision { block, ..only(again(until, false)) }
+            let block = Block::throttled(*retry_after, facts.block, facts.now);
+            let until = block.until;
+            EventDecision { block: Some(block), ..only(again(until, false)) }
         }
         EventVerdict::Unreached { reason } => {
             let wait = facts.retry.backoff(facts.faults + 1, facts.jitter, None);
@@ -177,6 +176,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::outcome::BlockCause;
     use crate::domain::outcome::FAULTS_IN_A_ROW;
 
     fn facts(attempts: u32, faults: u32) -> EventFacts {

@@ -22,8 +22,7 @@ impl Engine {
         let block = |until, reason: &str, cause| Block { until, reason: reason.to_owned(), cause };
         let block = match &reply.verdict {
             Verdict::Throttled { retry_after } => {
-                let until = now.plus(retry_after.unwrap_or(self.settings.allowance.window));
-                block(until, "Luma answered 429: too many requests", BlockCause::Throttled)
+                Block::throttled(*retry_after, self.settings.allowance.window, now)
             }
             Verdict::Halted { cause: cause @ (Cause::Key | Cause::Plan | Cause::Calendar), reason } => {
                 if !self.settings.is_service {

@@ -1,9 +1,7 @@
 //! One request of the proof: its place, its answer, and what that means for everybody.
 
-use std::time::Duration;
-
 use super::Proving;
-use crate::domain::outcome::{Block, BlockCause, pause_after_faults};
+use crate::domain::outcome::{Block, pause_after_faults};
 use crate::domain::verdict::{Cause, Verdict};
 use crate::engine::identity::LOOK_AGAIN;
 use crate::engine::{EngineError, Progress};
@@ -87,10 +85,7 @@ impl Proving<'_> {
         let (engine, now) = (self.engine, self.engine.clock.now());
         match &reply.verdict {
             Verdict::Throttled { retry_after } => {
-                let wait = retry_after.unwrap_or(engine.settings.allowance.window);
-                let until = now.plus(wait.max(Duration::from_secs(1)));
-                let reason = "Luma answered 429: too many requests".to_owned();
-                Some(Block { until, reason, cause: BlockCause::Throttled })
+                Some(Block::throttled(*retry_after, engine.settings.allowance.window, now))
             }
             Verdict::Transient { reason, .. } => {
                 pause_after_faults(reason, faults, engine.settings.retry, engine.chance(), now)

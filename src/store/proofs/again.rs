@@ -43,30 +43,50 @@ macro_rules! again_absent {
     }};
 }
 
-/// The rows of a batch of which Luma counts too few people are pending again, all of them.
-macro_rules! again_short {
-    ($tx:ident, $batch:expr, $now:expr) => {{
+/// The rows of a batch are pending again, all that are in this state, and so is the batch: one that failed, or
+/// one of which Luma counts too few people.
+macro_rules! again_whole {
+    ($tx:ident, $batch:expr, $state:expr, $now:expr) => {{
         sqlx::query(
             "update member_queue
                 set state = 'pending', code = null, reason = null, attempts = 0, settled_at = null
-              where batch_id = $1 and state = 'delivered'",
+              where batch_id = $1 and state = $2",
         )
         .bind($batch)
+        .bind($state)
         .execute(&mut *$tx)
         .await?;
         sqlx::query(
             "update batches
-                set state = 'pending', attempts = 0, due_at = $2, settled_at = null, absent_rows = null
-              where id = $1 and state = 'delivered' and absent_rows is not null",
+                set state = 'pending', attempts = 0, due_at = $3, settled_at = null, absent_rows = null
+              where id = $1 and state = $2 and (state = 'failed' or absent_rows is not null)",
         )
         .bind($batch)
+        .bind($state)
         .bind($now)
         .execute(&mut *$tx)
         .await?;
     }};
 }
 
-pub(in crate::store) use {again_absent, again_short};
+/// A run goes on. Its result files tell of what is no longer so: they are written again at its end.
+macro_rules! goes_on {
+    ($tx:ident, $run:expr) => {{
+        sqlx::query(
+            "update runs set status = 'running', reason = null, finished_at = null
+              where id = $1 and status <> 'held'",
+        )
+        .bind($run)
+        .execute(&mut *$tx)
+        .await?;
+        sqlx::query("update input_files set state = 'taken' where run_id = $1 and state = 'archived'")
+            .bind($run)
+            .execute(&mut *$tx)
+            .await?;
+    }};
+}
+
+pub(in crate::store) use {again_absent, again_whole, goes_on};
 
 impl Store {
     /// Runs that have ended without the proof of some rows, and how many rows those are; of one run, where it is
@@ -91,14 +111,12 @@ impl Store {
     pub async fn prove_again(&self, run_id: i64, verify: Verify) -> Result<()> {
         let [without, with] = [false, true].map(|has_tags| verify.due(has_tags).map(ProofDue::as_str));
         write_tx!(self, tx => {
-            sqlx::query(
-                "update runs set status = 'running', verify = $2, reason = null, finished_at = null
-                  where id = $1 and status <> 'held'",
-            )
-            .bind(run_id)
-            .bind(verify.as_str())
-            .execute(&mut *tx)
-            .await?;
+            sqlx::query("update runs set verify = $2 where id = $1 and status <> 'held'")
+                .bind(run_id)
+                .bind(verify.as_str())
+                .execute(&mut *tx)
+                .await?;
+            goes_on!(tx, run_id);
             sqlx::query(
                 "update batches set unproved = null, proof = case when tag_set_id = 0 then $2 else $3 end
                   where run_id = $1 and unproved is not null and state = 'delivered'",
@@ -108,10 +126,6 @@ impl Store {
             .bind(with)
             .execute(&mut *tx)
             .await?;
-            sqlx::query("update input_files set state = 'taken' where run_id = $1 and state = 'archived'")
-                .bind(run_id)
-                .execute(&mut *tx)
-                .await?;
         });
         Ok(())
     }

@@ -54,6 +54,20 @@ macro_rules! sought_columns {
     };
 }
 
+/// Of these rows everything is found out.
+macro_rules! found_out {
+    ($tx:ident, $prover:expr, $ids:expr) => {
+        sqlx::query(
+            "delete from sought
+              where account = $1 and row_id in (select cast(value as bigint) from json_each($2))",
+        )
+        .bind(&$prover.account)
+        .bind($ids)
+        .execute(&mut *$tx)
+        .await?
+    };
+}
+
 impl Store {
     /// The rows that are sought by people with these hashes.
     pub async fn sought_among(&self, account: &str, hashes: &[i64]) -> Result<Vec<SoughtRow>> {
@@ -130,14 +144,7 @@ impl Store {
                     .await?;
                 verified += found;
             }
-            sqlx::query(
-                "delete from sought
-                  where account = $1 and row_id in (select cast(value as bigint) from json_each($2))",
-            )
-            .bind(&prover.account)
-            .bind(&ids)
-            .execute(&mut *tx)
-            .await?;
+            found_out!(tx, prover, &ids);
             for found in &lacking {
                 sqlx::query("update sought set lacking = $3 where account = $1 and row_id = $2")
                     .bind(&prover.account)
@@ -193,14 +200,7 @@ impl Store {
             .execute(&mut *tx)
             .await?
             .rows_affected();
-            sqlx::query(
-                "delete from sought
-                  where account = $1 and row_id in (select cast(value as bigint) from json_each($2))",
-            )
-            .bind(&prover.account)
-            .bind(&ids)
-            .execute(&mut *tx)
-            .await?;
+            found_out!(tx, prover, &ids);
             if forgotten > 0 {
                 sqlx::query("update accounts set members = members - $2 where name = $1")
                     .bind(&prover.account)

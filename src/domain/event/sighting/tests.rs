@@ -127,6 +127,22 @@ fn an_address_that_was_taken_at_the_first_request_is_believed_only_where_nothing
 }
 
 #[test]
+fn an_address_that_is_taken_by_what_nothing_shows_may_be_our_own() {
+    let taken =
+        |asked_before| Doubted::Refused { asked_before, message: "This URL is already taken.".into() };
+    let twice = |doubted: &Doubted, at: Option<&Shown>| {
+        let (mut looked, sighting) = (LookedFor::default(), Sighting::of(&likeness(), &[], at, &others()));
+        looked.saw(&sighting, doubted, Time::from_micros(0));
+        looked.saw(&sighting, doubted, Time::from_micros(0).plus(PAUSE))
+    };
+    assert!(is_several(&twice(&taken(true), None)));
+    let foreign = shown("evt-9", "demo-1", "Theirs", 5_000);
+    assert_eq!(twice(&taken(true), Some(&foreign)), LookUp::AbsentTwice, "it is shown by whom");
+    assert_eq!(twice(&LATER, None), LookUp::AbsentTwice, "refused for something else");
+    assert_eq!(twice(&Doubted::Unanswered, None), LookUp::AbsentTwice);
+}
+
+#[test]
 fn what_was_seen_in_between_begins_the_pause_anew() {
     let mut looked = LookedFor::default();
     let at = |seconds| Time::from_micros(0).plus(Duration::from_secs(seconds));
