@@ -118,6 +118,9 @@ async fn runs_of(store: &Store, account: &str, fire: &Fire) -> Result<Vec<i64>, 
 }
 
 async fn send(desk: &Desk<'_>, runs: &[i64], screen: &Screen, stop: &Stop) -> Result<(), EngineError> {
+    for run in runs {
+        desk.engine.release(*run).await?;
+    }
     let rows = desk.left(runs).await?;
     verify::announce(desk, runs).await?;
     if rows == 0 {

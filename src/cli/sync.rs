@@ -94,6 +94,9 @@ async fn send(
     screen: &Screen,
     stop: &Stop,
 ) -> Result<Pass, EngineError> {
+    for run in &pass.runs {
+        desk.engine.release(*run).await?;
+    }
     let rows = desk.left(&pass.runs).await?;
     let mut is_halted = false;
     verify::announce(desk, &pass.runs).await?;

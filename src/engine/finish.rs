@@ -18,6 +18,7 @@ pub enum Finished {
 impl Engine {
     /// Ends a run if all its rows are accounted for and nothing is left to send or to prove.
     pub async fn finish_run(&self, run_id: i64) -> Result<Finished, EngineError> {
+        self.release(run_id).await?;
         let Some(run) = self.store.run(run_id).await? else { return Ok(Finished::NotYet) };
         if run.status == RunStatus::Running {
             let file = self.store.file_of_run(run_id).await?;

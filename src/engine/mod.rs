@@ -29,6 +29,7 @@ mod parts;
 mod places;
 mod proof;
 mod queue;
+mod release;
 mod schedule;
 mod send;
 mod service;

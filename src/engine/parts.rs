@@ -71,7 +71,7 @@ impl Engine {
             }
             self.write_part(lot, part, &prepared, &sets, &mut planner).await?;
         }
-        Ok(())
+        self.release(lot.run_id).await
     }
 
     async fn known_sets(&self, local: TagSets) -> Result<KnownSets, EngineError> {

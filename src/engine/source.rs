@@ -174,6 +174,9 @@ impl Engine {
             // The next pass of this process, or whoever finds it gone, does it then.
             tracing::warn!(run = begun.run_id, error = super::error::chain(&error), "a pass stays open");
         }
+        if let Err(error) = self.release(begun.run_id).await {
+            tracing::debug!(run = begun.run_id, error = super::error::chain(&error), "released later");
+        }
         Err(error)
     }
 

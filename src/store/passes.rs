@@ -89,11 +89,9 @@ macro_rules! break_off {
         if broken > 0 {
             sqlx::query(
                 "update runs
-                    set status = case when p.parts_done = 0 then 'failed' else 'running' end,
-                        reason = case when p.parts_done = 0 then $2 end,
-                        finished_at = case when p.parts_done = 0 then $3 end
+                    set status = 'failed', reason = $2, finished_at = $3
                    from source_passes p
-                  where p.run_id = runs.id and runs.id = $1 and runs.status = 'queued'",
+                  where p.run_id = runs.id and runs.id = $1 and runs.status = 'queued' and p.parts_done = 0",
             )
             .bind($run)
             .bind($why)

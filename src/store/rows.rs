@@ -185,15 +185,13 @@ impl Store {
             let unkept = intake.unkept.duplicates + intake.unkept.unchanged;
             sqlx::query(
                 "update runs set read_rows = read_rows + $2, duplicate_rows = duplicate_rows + $3,
-                                 unchanged_rows = unchanged_rows + $4,
-                                 status = case when $5 and status = 'queued' then 'running' else status end
+                                 unchanged_rows = unchanged_rows + $4
                   where id = $1",
             )
             .bind(intake.run_id)
             .bind(int(read) + unkept.cast_signed())
             .bind(intake.unkept.duplicates.cast_signed())
             .bind(intake.unkept.unchanged.cast_signed())
-            .bind(intake.is_last)
             .execute(&mut *tx)
             .await?;
             ids

@@ -223,7 +223,24 @@ impl Store {
         rows.into_iter().map(Run::try_from).collect()
     }
 
-    /// Lets a run's batches be sent, the first time or again.
+    /// Lets the batches of a queued run be sent, if its input is taken in: all of it, or up to where a pass
+    /// broke off.
+    pub async fn release_run(&self, id: i64) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "update runs set status = 'running'
+                  where id = $1 and status = 'queued'
+                    and (exists (select 1 from input_files where run_id = $1 and state <> 'taking')
+                        or exists (select 1 from source_passes where run_id = $1 and state <> 'taking'))",
+            )
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        });
+        Ok(())
+    }
+
+    /// Lets a run's batches be sent again.
     pub async fn start_run(&self, id: i64) -> Result<()> {
         let found = write_tx!(self, tx => {
             sqlx::query(

@@ -243,20 +243,26 @@ impl Fixture {
         let limits = BatchLimits { max_rows: per_batch, max_bytes: 1 << 20 };
         let mut planner = BatchPlanner::new(limits, []);
         let pending = pending_rows(people, tag_set, &mut planner);
-        self.store
+        let is_last = part + 1 == file.parts;
+        let ids = self
+            .store
             .add_part(&Intake {
                 account: ACCOUNT,
                 run_id: file.run_id,
                 input: Input::File(file.id),
                 part,
-                is_last: part + 1 == file.parts,
+                is_last,
                 pending: &pending,
                 invalid: &[],
                 unkept: &UnkeptLines::default(),
                 batches: planner.touched(),
                 now: self.now(),
             })
-            .await
+            .await?;
+        if is_last {
+            self.store.release_run(file.run_id).await?;
+        }
+        Ok(ids)
     }
 
     /// Takes a whole list in; its run.

@@ -192,6 +192,7 @@ impl World {
             now: db.now(),
         };
         db.store.add_part(&intake).await.expect("taken in");
+        db.store.release_run(file.run_id).await.expect("released");
         file.run_id
     }
 
