@@ -36,6 +36,7 @@ pub(crate) fn store(db: &str) -> anyhow::Result<()> {
             limit: 1,
             allowance: Allowance { requests: 1_000_000, window: Duration::from_secs(1), reserve: 0 },
             route: "POST /user/audience/import",
+            tag_route: None,
             with_names: false,
         };
         let started = Instant::now();
@@ -64,6 +65,7 @@ fn delivered(batch: lumasync::store::ClaimedBatch) -> Settlement {
         detail: None,
         block: None,
         max_body: None,
+        as_import: false,
         halt: None,
     }
 }

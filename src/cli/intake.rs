@@ -191,6 +191,7 @@ pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass
             Err(error) => return Err(error),
         }
     }
+    desk.engine.lay_queue(Duration::ZERO).await?;
     for run in open_runs(desk).await? {
         if run.source == RunSource::Queue && !pass.runs.contains(&run.id) {
             pass.runs.push(run.id);

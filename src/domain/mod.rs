@@ -13,6 +13,7 @@ pub mod event;
 pub mod expect;
 pub mod guest;
 pub mod outcome;
+pub mod plan;
 pub mod proof;
 pub mod refusal;
 pub mod retry;

@@ -65,6 +65,7 @@ impl Engine {
             limit: 1,
             allowance,
             route,
+            tag_route: None,
             with_names: false,
         };
         self.throttle.ready().await;

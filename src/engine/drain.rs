@@ -111,6 +111,7 @@ impl Drain<'_> {
             limit,
             allowance: engine.member_allowance(),
             route: engine.client.routes().import,
+            tag_route: engine.client.routes().apply_tag,
             with_names: engine.client.takes_names(),
         };
         let now = engine.clock.now();
@@ -287,8 +288,9 @@ impl Engine {
         let rows = settlement.batch.recipients.len() as u64;
         let settled = match &settlement.outcome {
             Outcome::Delivered => {
-                Progress::add(&self.progress.delivered, rows);
-                rows
+                let done = settlement.batch.last_rows.min(rows);
+                Progress::add(&self.progress.delivered, done);
+                done
             }
             Outcome::Failed { .. } => rows,
             Outcome::Rejected { places, .. } => places.len() as u64,

@@ -142,6 +142,7 @@ impl Engine {
             limit,
             allowance: self.settings.allowance,
             route: self.client.routes().create_event,
+            tag_route: None,
             with_names: false,
         };
         let known = self.last_event_claim.load(Ordering::Relaxed);

@@ -149,7 +149,7 @@ impl Engine {
         loop {
             let taken = match feed {
                 Feed::Folder => self.take_folder(stop).await,
-                Feed::Source(source) => self.take_source_once(fire, source, stop).await,
+                Feed::Source(source) => Box::pin(self.take_source_once(fire, source, stop)).await,
             };
             match taken {
                 Err(error) if error.is_passing() && self.clock.now().plus(wait) <= until => {

@@ -8,6 +8,7 @@ mod alarm;
 mod archive;
 mod ask;
 mod awaited;
+mod calls;
 mod control;
 mod diff;
 mod drain;

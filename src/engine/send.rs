@@ -8,6 +8,7 @@ use super::{Engine, EngineError, Progress, Stop};
 use crate::clock::Time;
 use crate::domain::batch::{BODY_FRAME, item_bytes};
 use crate::domain::outcome::{Block, BlockCause, Decision, Facts, Outcome, decide};
+use crate::domain::plan::CallKind;
 use crate::domain::refusal::Evidence;
 use crate::domain::verdict::{Cause, Verdict};
 use crate::luma::{Contact, Reply};
@@ -21,8 +22,8 @@ impl Engine {
     pub(super) async fn send(&self, batch: ClaimedBatch, stop: &Stop) -> Settlement {
         let addresses: Vec<&str> = batch.recipients.iter().map(|to| to.email.as_str()).collect();
         let body_bytes = self.body_bytes(&batch);
-        if batch.max_body.is_some_and(|max| body_bytes > max) && addresses.len() > 1 {
-            // Larger than what Luma is known to take: halved without asking.
+        if self.max_body(&batch).is_some_and(|max| body_bytes > max) && addresses.len() > 1 {
+            // Larger than what may be sent, or than what Luma is known to take: halved without asking.
             return unsent(batch, Outcome::Split);
         }
         let now = self.clock.now();
@@ -37,10 +38,13 @@ impl Engine {
             return Settlement { halt: Some((Cause::Tags, reason)), ..unsent(batch, again) };
         }
         let reply = tokio::select! {
-            reply = self.client.import(&batch.tags, batch.recipients.iter().map(contact)) => reply,
+            reply = self.request(&batch, &addresses) => reply,
             () = stop.aborted() => Reply::interrupted(),
         };
         self.note_shared(batch.claim_id, reply.quota).await;
+        if let Some(why) = not_as_contacts(&batch, &reply) {
+            return as_import(batch, &reply, why, self.clock.now());
+        }
         let judged = match &reply.verdict {
             Verdict::Refused { message } => match self.evidence(&batch, message, &addresses, stop).await {
                 Ok(judged) => judged,
@@ -75,8 +79,30 @@ impl Engine {
             detail: reply.verdict.detail().map(str::to_owned),
             block: decision.block,
             max_body: decision.max_body,
+            as_import: false,
             halt: decision.halt.map(|(cause, reason)| (cause, format!("{reason} ({})", cause.hint()))),
         }
+    }
+
+    /// Imports the people of a batch, or gives them a tag as the contacts that they are.
+    async fn request(&self, batch: &ClaimedBatch, addresses: &[&str]) -> Reply {
+        match (batch.kind, batch.tags.ids()) {
+            (CallKind::Tag, [tag]) if self.client.routes().apply_tag.is_some() => {
+                match self.client.apply_tag(tag, addresses).await {
+                    Ok((applied, reply)) if applied.applied == addresses.len() as u64 => reply,
+                    Ok((_, reply)) => reply.refusing("not all of them were given the tag"),
+                    Err(reply) => reply,
+                }
+            }
+            _ => self.client.import(&batch.tags, batch.recipients.iter().map(contact)).await,
+        }
+    }
+
+    /// Bytes of the largest body worth trying. A batch that was laid alone was kept below the limit; of a call
+    /// only the number of people is planned.
+    fn max_body(&self, batch: &ClaimedBatch) -> Option<usize> {
+        let planned = batch.call_id.map(|_| self.settings.limits.max_bytes);
+        [batch.max_body, planned].into_iter().flatten().min()
     }
 
     /// No run is given up because of the key or the plan: it waits for a person. A service sends
@@ -172,6 +198,32 @@ fn undecided(batch: ClaimedBatch, reply: &Reply, error: &EngineError, now: Time)
     }
 }
 
+/// Why people cannot be given a tag as contacts: some of them are none, or Luma does not have it so.
+fn not_as_contacts<'a>(batch: &ClaimedBatch, reply: &'a Reply) -> Option<&'a str> {
+    match &reply.verdict {
+        _ if batch.kind == CallKind::Import => None,
+        Verdict::Refused { message } | Verdict::TooLarge { message } => Some(message),
+        Verdict::Halted { cause: Cause::Route | Cause::Tags, reason } => Some(reason),
+        Verdict::Accepted
+        | Verdict::Throttled { .. }
+        | Verdict::Transient { .. }
+        | Verdict::Halted { .. }
+        | Verdict::Interrupted => None,
+    }
+}
+
+/// They are imported instead, which does the same for contacts and makes contacts of the others.
+fn as_import(batch: ClaimedBatch, reply: &Reply, why: &str, now: Time) -> Settlement {
+    tracing::debug!(batch = batch.id, status = reply.status, why, "a tag is given by an import instead");
+    Settlement {
+        status: reply.status,
+        verdict: Some(reply.verdict.as_str()),
+        detail: Some(why.to_owned()),
+        as_import: true,
+        ..unsent(batch, Outcome::Again { due_at: now, costs_attempt: false })
+    }
+}
+
 /// What becomes of a batch whose request does not leave.
 fn unsent(batch: ClaimedBatch, outcome: Outcome) -> Settlement {
     Settlement {
@@ -182,6 +234,7 @@ fn unsent(batch: ClaimedBatch, outcome: Outcome) -> Settlement {
         detail: None,
         block: None,
         max_body: None,
+        as_import: false,
         halt: None,
     }
 }

@@ -144,6 +144,10 @@ impl Engine {
                 Err(error) if error.is_passing() => tracing::debug!(%error, "events are read again"),
                 Err(error) => tracing::error!(error = %chain(&error), "events could not be read"),
             }
+            // Batches that wait to be filled are planned shortly before they leave.
+            if let Err(error) = self.lay_queue(self.settings.queue_poll * 2).await {
+                tracing::warn!(error = %chain(&error), "rows of the queue go out as they came");
+            }
             match self.take_queue(self.settings.max_wait, stop).await {
                 // There may be more.
                 Ok(rows) if rows > 0 => continue,

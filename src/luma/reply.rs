@@ -128,6 +128,12 @@ impl Reply {
         Self { verdict: Verdict::Refused { message }, ..self }
     }
 
+    /// The reply of a success that does not say what was asked for.
+    #[must_use]
+    pub fn refusing(self, why: &str) -> Self {
+        Self { verdict: Verdict::Refused { message: why.to_owned() }, ..self }
+    }
+
     fn transient(status: Option<u16>, reason: String) -> Self {
         let verdict = Verdict::Transient { reason, retry_after: None, unreached: false };
         Self { status, ..Self::without_answer(verdict) }

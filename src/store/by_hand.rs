@@ -2,7 +2,7 @@
 
 use super::dialect::{lock_rows, storable};
 use super::passes::break_off;
-use super::proofs::{again_absent, again_whole, goes_on};
+use super::proofs::{again_absent, again_alone, again_whole, goes_on};
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
 use crate::domain::code::Code;
@@ -48,6 +48,10 @@ macro_rules! drop_pending {
         .bind($now)
         .execute(&mut *$tx)
         .await?;
+        sqlx::query("delete from call_waits where call_id in (select id from batches where run_id = $1)")
+            .bind($run)
+            .execute(&mut *$tx)
+            .await?;
         let events = sqlx::query(
             "update event_queue
                 set state = 'canceled', code = $2, reason = $3, settled_at = $4, body = null, zoom_meeting_password = null
@@ -74,9 +78,11 @@ impl Store {
         now: Time,
         dry_run: bool,
     ) -> Result<(u64, Vec<i64>)> {
-        let found: Vec<(i64, i64, String, i64)> = read!(self, db => {
+        let found: Vec<(i64, i64, String, i64, bool)> = read!(self, db => {
             sqlx::query_as(
-                "select q.batch_id, q.run_id, q.state, count(*) from member_queue q
+                "select q.batch_id, q.run_id, q.state, count(*),
+                        exists (select 1 from batches b where b.id = q.batch_id and b.call_id is not null)
+                   from member_queue q
                   where q.code is not null
                     and (q.state = 'failed' or q.state = 'missing' or q.state = 'delivered' and q.code = 'count_short')
                     and ($1 is null or q.run_id = $1) and ($2 is null or q.code = $2)
@@ -87,16 +93,17 @@ impl Store {
             .fetch_all(db)
             .await?
         });
-        let rows = found.iter().map(|(_, _, _, rows)| rows.unsigned_abs()).sum();
-        let mut runs: Vec<i64> = found.iter().map(|(_, run, _, _)| *run).collect();
+        let rows = found.iter().map(|(_, _, _, rows, _)| rows.unsigned_abs()).sum();
+        let mut runs: Vec<i64> = found.iter().map(|(_, run, ..)| *run).collect();
         runs.sort_unstable();
         runs.dedup();
         if dry_run {
             return Ok((rows, runs));
         }
         write_tx!(self, tx => {
-            for (batch, _, state, _) in &found {
+            for (batch, _, state, _, is_call) in &found {
                 match state.as_str() {
+                    state if *is_call => again_alone!(tx, *batch, state, now),
                     "missing" => again_absent!(tx, *batch, now),
                     whole => again_whole!(tx, *batch, whole, now),
                 }
@@ -117,7 +124,7 @@ impl Store {
                 "select r.finished_at is null,
                         exists (select 1 from batches where run_id = r.id and state = 'pending')
                             or exists (select 1 from event_queue where run_id = r.id and state = 'pending'),
-                        (select cast(coalesce(sum(row_count), 0) as bigint) from batches
+                        (select cast(coalesce(sum(row_count - away_rows), 0) as bigint) from batches
                           where run_id = r.id and state = 'in_flight')
                             + (select count(*) from event_queue where run_id = r.id and state = 'in_flight')
                    from runs r where r.id = $1",

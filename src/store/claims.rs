@@ -6,6 +6,7 @@
 use super::lossy::Lossy;
 use super::{Allowance, Result, StoreError};
 use crate::clock::Time;
+use crate::domain::plan::CallKind;
 use crate::domain::proof::Verify;
 use crate::domain::tag::TagSet;
 
@@ -54,6 +55,12 @@ pub struct ClaimedBatch {
     pub tag_set_id: i64,
     /// The tags of the request.
     pub tags: TagSet,
+    /// What its request asks for.
+    pub kind: CallKind,
+    /// The call of a plan that it makes; `None` where its rows need no other.
+    pub call_id: Option<i64>,
+    /// Rows of which it is the last request.
+    pub last_rows: u64,
     /// How its run proves what it has delivered.
     pub verify: Verify,
     /// Its members, in the order of their rows.
@@ -88,22 +95,10 @@ pub struct Claims<'a> {
     pub allowance: Allowance,
     /// The route, for the record.
     pub route: &'static str,
+    /// The same for tags that are given to contacts, where there is such a route.
+    pub tag_route: Option<&'static str>,
     /// Whether names are sent too.
     pub with_names: bool,
-}
-
-/// A batch whose time has come.
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct DueBatch {
-    pub(super) id: i64,
-    pub(super) run_id: i64,
-    pub(super) attempts: i64,
-    pub(super) priority: i64,
-    pub(super) row_count: i64,
-    pub(super) tag_set_id: i64,
-    pub(super) tags: String,
-    pub(super) verify: String,
-    pub(super) is_live: bool,
 }
 
 /// The members of a batch in one text: names are whatever other programs wrote.
@@ -132,7 +127,7 @@ pub(super) fn list(ids: impl IntoIterator<Item = i64>) -> String {
 /// The members of due batches that still wait, by batch; a batch that has none is canceled.
 macro_rules! recipients {
     ($tx:ident, $due:expr, $with_names:expr, $now:expr) => {{
-        let due: &[$crate::store::claims::DueBatch] = $due;
+        let due: &[$crate::store::due::DueBatch] = $due;
         for batch in due.iter().filter(|batch| batch.is_live) {
             // They came one by one and waited: a file may have brought them meanwhile.
             sqlx::query(
@@ -172,8 +167,8 @@ macro_rules! recipients {
         for (batch, id) in due.iter().map(|batch| (batch, batch.id)) {
             let packed = packed.remove(&id).flatten();
             let rows = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
-            if $crate::store::int(rows.len()) != batch.row_count {
-                // Rows that were waiting are delivered by now, or were deleted.
+            if $crate::store::int(rows.len()) != batch.row_count || batch.away_rows > 0 {
+                // Rows that were waiting are delivered by now, left an earlier call, or were deleted.
                 $crate::store::steps::shrink!($tx, id, rows.len(), $now);
             }
             if !rows.is_empty() {
@@ -189,7 +184,7 @@ macro_rules! take {
     ($tx:ident, $claims:expr, $count:expr, $ids:expr, $now:expr) => {{
         let claim_ids: Vec<(i64, i64)> = sqlx::query_as(
             "insert into attempts (account, worker_id, batch_id, run_id, route, row_count, started_at)
-             select account, $2, id, run_id, $3, row_count, $4 from batches
+             select account, $2, id, run_id, case when kind = 'tag' then coalesce($5, $3) else $3 end, row_count, $4 from batches
               where id in (select cast(value as bigint) from json_each($1)) and state = 'pending'
              returning batch_id, id",
         )
@@ -197,6 +192,7 @@ macro_rules! take {
         .bind($claims.worker_id)
         .bind($claims.route)
         .bind($now)
+        .bind($claims.tag_route)
         .fetch_all(&mut *$tx)
         .await?;
         let taken = sqlx::query(
@@ -213,24 +209,6 @@ macro_rules! take {
         $crate::store::error::ensure_rows(taken, $count as u64, || format!("batches `{}`", $ids))?;
         claim_ids.into_iter().collect::<std::collections::BTreeMap<i64, i64>>()
     }};
-}
-
-/// The batches whose time has come, the most urgent first; then what a database adds.
-macro_rules! due_batches {
-    ($more:literal) => {
-        // A sum as the limit: SQLite prepares a statement anew whenever a bare one is bound.
-        concat!(
-            "select b.id, b.run_id, b.attempts, b.priority, b.row_count, b.tag_set_id, t.tags, r.verify,
-                    r.source = 'queue' as is_live
-               from batches b
-               join runs r on r.id = b.run_id
-               join tag_sets t on t.id = b.tag_set_id
-              where b.account = $1 and b.state = 'pending' and b.due_at <= $2
-                and r.status = 'running' and ($3 is null or b.run_id = $3)
-              order by b.priority, b.id limit $4 + 0",
-            $more
-        )
-    };
 }
 
 /// Claims due batches on the open transaction, as many as the quota lets go now.
@@ -268,17 +246,11 @@ macro_rules! claim_due {
                 break 'claim Claim::Wait(now.plus($crate::store::quota::LOOK_AGAIN), "Luma to answer well");
             }
             let limit = if is_failing { 1 } else { $crate::store::int(claims.limit) };
-            // One that somebody writes to is taken when it is written.
-            let due: Vec<$crate::store::claims::DueBatch> = sqlx::query_as(DIALECT.pick(
-                $crate::store::claims::due_batches!(""),
-                $crate::store::claims::due_batches!(" for update of b skip locked"),
-            ))
-            .bind(claims.account)
-            .bind(now)
-            .bind(run)
-            .bind(room.unwrap_or(1).min(limit))
-            .fetch_all(&mut *$tx)
-            .await?;
+            let most = room.unwrap_or(1).min(limit);
+            let mut due = $crate::store::due::find_due!($tx, claims, run, most, now);
+            if due.is_empty() && $crate::store::calls::open_stranded!($tx, claims.account) > 0 {
+                due = $crate::store::due::find_due!($tx, claims, run, most, now);
+            }
 
             let is_throttled = gate.block_cause.as_deref() == Some("throttled");
             let why = if is_throttled { "a block by Luma" } else { "Luma to answer well" };
@@ -286,7 +258,7 @@ macro_rules! claim_due {
             if due.is_empty() {
                 let next: Option<Time> = sqlx::query_scalar(
                     "select min(b.due_at) from batches b join runs r on r.id = b.run_id
-                      where b.account = $1 and b.state = 'pending' and r.status = 'running'
+                      where b.account = $1 and b.state = 'pending' and b.waits = 0 and r.status = 'running'
                         and ($2 is null or b.run_id = $2)",
                 )
                 .bind(claims.account)
@@ -347,6 +319,9 @@ macro_rules! claim_due {
                     max_body: gate.max_body.and_then(|bytes| usize::try_from(bytes).ok()),
                     tag_set_id: batch.tag_set_id,
                     tags: $crate::store::ledger::parse_tag_set(&batch.tags)?,
+                    kind: $crate::store::due::parse_kind(&batch.kind)?,
+                    call_id: batch.call_id,
+                    last_rows: batch.last_rows.unsigned_abs(),
                     verify: $crate::store::runs::parse_verify(&batch.verify)?,
                     recipients,
                 });
@@ -356,7 +331,7 @@ macro_rules! claim_due {
     };
 }
 
-pub(super) use {claim_due, due_batches, recipients, take};
+pub(super) use {claim_due, recipients, take};
 
 pub(super) fn unpack(packed: &str) -> Result<Vec<Recipient>> {
     let mut rows = packed

@@ -136,7 +136,7 @@ impl Store {
         }
         let by_state: Vec<(String, i64)> = read!(self, db => {
             sqlx::query_as(concat!(
-                "select state, cast(sum(row_count - verified_rows) as bigint) from batches
+                "select state, cast(sum(row_count - away_rows - verified_rows) as bigint) from batches
                   where run_id = $1 and state in ('pending', 'in_flight', 'delivered') group by state
                  union all
                  select 'verified', cast(coalesce(sum(verified_rows), 0) as bigint) from batches where run_id = $1

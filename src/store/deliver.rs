@@ -16,10 +16,13 @@ pub(super) struct Delivered<'a> {
 }
 
 impl<'a> Delivered<'a> {
-    /// The delivered among these settlements, those alike together.
+    /// The delivered among these settlements, those alike together; but for calls, whose rows may need more.
     pub(super) fn among(settlements: &'a [Settlement]) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
-        for settlement in settlements.iter().filter(|settlement| settlement.outcome == Outcome::Delivered) {
+        let is_whole = |settlement: &&Settlement| {
+            settlement.outcome == Outcome::Delivered && settlement.batch.call_id.is_none()
+        };
+        for settlement in settlements.iter().filter(is_whole) {
             match groups.iter_mut().find(|group| group.is_like(settlement)) {
                 Some(group) => group.batches.push(&settlement.batch),
                 None => groups.push(Self { first: settlement, batches: vec![&settlement.batch] }),

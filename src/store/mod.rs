@@ -7,10 +7,12 @@
 mod accounts;
 mod bulk;
 mod by_hand;
+mod calls;
 mod claims;
 mod counts;
 mod deliver;
 mod dialect;
+mod due;
 mod error;
 mod events;
 mod evidence;
@@ -44,6 +46,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use accounts::Account;
 pub use by_hand::CanceledRun;
+pub use calls::{LeftoverRow, Leftovers, NewCall, NewCalls};
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
 pub use counts::{RunCounts, RunReport};
 pub use error::{DriverError, StoreError};

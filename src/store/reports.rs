@@ -198,8 +198,8 @@ impl Store {
         });
         let (pending, stopped, oldest_run): (i64, i64, Option<Time>) = read!(self, db => {
             sqlx::query_as(
-                "select cast(coalesce(sum(case when r.finished_at is null then b.row_count end), 0) as bigint),
-                        cast(coalesce(sum(case when r.finished_at is not null then b.row_count end), 0) as bigint),
+                "select cast(coalesce(sum(case when r.finished_at is null then b.row_count - b.away_rows end), 0) as bigint),
+                        cast(coalesce(sum(case when r.finished_at is not null then b.row_count - b.away_rows end), 0) as bigint),
                         min(r.created_at)
                    from batches b join runs r on r.id = b.run_id
                   where b.state = 'pending' and b.account = $1",
@@ -210,7 +210,7 @@ impl Store {
         });
         let in_flight: i64 = read!(self, db => {
             sqlx::query_scalar(
-                "select cast(coalesce(sum(row_count), 0) as bigint) from batches
+                "select cast(coalesce(sum(row_count - away_rows), 0) as bigint) from batches
                   where state = 'in_flight' and account = $1",
             )
             .bind(account)

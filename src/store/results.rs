@@ -71,7 +71,7 @@ impl Store {
     pub async fn rows_to_send(&self, run_id: i64) -> Result<u64> {
         let rows: i64 = read!(self, db => {
             sqlx::query_scalar(
-                "select (select cast(coalesce(sum(row_count), 0) as bigint) from batches
+                "select (select cast(coalesce(sum(row_count - away_rows), 0) as bigint) from batches
                           where run_id = $1 and state in ('pending', 'in_flight'))
                       + (select count(*) from event_queue
                           where run_id = $1 and state in ('pending', 'in_flight'))",

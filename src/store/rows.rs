@@ -204,7 +204,7 @@ impl Store {
         let rows: Vec<(i64, i64, i64, i64)> = super::read!(self, db => {
             sqlx::query_as(
                 "select id, tag_set_id, row_count, bytes from batches
-                  where run_id = $1 and state = 'pending' and row_count < $2 and attempts = 0 order by id",
+                  where run_id = $1 and state = 'pending' and row_count < $2 and attempts = 0 and call_id is null order by id",
             )
             .bind(run_id)
             .bind(int(max_rows))

@@ -223,6 +223,20 @@ impl Store {
         rows.into_iter().map(Run::try_from).collect()
     }
 
+    /// Whether the input of a run is taken in: all of it, or up to where a pass broke off.
+    pub async fn is_taken_in(&self, id: i64) -> Result<bool> {
+        let taken = read!(self, db => {
+            sqlx::query_scalar(
+                "select exists (select 1 from input_files where run_id = $1 and state <> 'taking')
+                     or exists (select 1 from source_passes where run_id = $1 and state <> 'taking')",
+            )
+            .bind(id)
+            .fetch_one(db)
+            .await?
+        });
+        Ok(taken)
+    }
+
     /// Lets the batches of a queued run be sent, if its input is taken in: all of it, or up to where a pass
     /// broke off.
     pub async fn release_run(&self, id: i64) -> Result<()> {

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::{add_members, block};
+use super::bulk::Bulk as _;
+use super::calls::{close_call, deliver_call, open_calls};
 use super::claims::claim_due;
 use super::deliver::{Delivered, deliver};
 use super::dialect::lock_rows;
@@ -19,7 +21,7 @@ use crate::domain::verdict::Cause;
 /// Settles one batch on the open transaction, but for what it says of its account; what was delivered is
 /// settled by then.
 macro_rules! settle {
-    ($tx:ident, $settlement:expr, $now:expr) => {{
+    ($tx:ident, $settlement:expr, $entered:ident, $now:expr) => {{
         let settlement: &Settlement = $settlement;
         let (batch, now) = (&settlement.batch, $now);
         end_claim!($tx, settlement, now);
@@ -37,11 +39,18 @@ macro_rules! settle {
             }
             Outcome::Delivered | Outcome::Again { .. } | Outcome::Split => {}
         }
+        if let (Outcome::Delivered, Some(_)) = (&settlement.outcome, batch.call_id) {
+            *$entered.entry(&batch.account).or_default() += deliver_call!($tx, batch, now);
+        }
         for places in children(batch, &settlement.outcome) {
             regroup!($tx, batch, places, now);
         }
         if let Some((cause, why)) = &settlement.halt {
             halt!($tx, batch, *cause, why, now);
+        }
+        if let Some(call) = batch.call_id {
+            close_call!($tx, call);
+            open_calls!($tx, &batch.account);
         }
     }};
 }
@@ -81,6 +90,8 @@ pub struct Settlement {
     pub block: Option<Block>,
     /// Bytes of the largest body worth trying from now on.
     pub max_body: Option<usize>,
+    /// From now on the batch is an import: its people cannot all be given a tag as contacts.
+    pub as_import: bool,
     /// The run stops, for this reason. Rows refused alone are pending again: they were not to blame.
     pub halt: Option<(Cause, String)>,
 }
@@ -134,7 +145,7 @@ impl Store {
                 *entered.entry(&group.first.batch.account).or_default() += deliver!(tx, group, now);
             }
             for settlement in settlements {
-                settle!(tx, settlement, now);
+                settle!(tx, settlement, entered, now);
             }
             // The account is everybody's, so it is held for the shortest time.
             for settlement in settlements {
@@ -152,12 +163,14 @@ impl Store {
     }
 }
 
-/// The runs in which somebody is refused alone or which are halted, by number. One puts back what the other
-/// refused, so they are written one after the other.
+/// The runs in which somebody is refused alone, which are halted, or which have calls, by number. One puts back
+/// what the other refused, or lets go what waits for both, so they are written one after the other.
 fn judged_runs(settlements: &[Settlement]) -> BTreeSet<i64> {
     let is_judged = |settlement: &&Settlement| {
         let is_alone = settlement.batch.recipients.len() == 1;
-        settlement.halt.is_some() || is_alone && matches!(settlement.outcome, Outcome::Rejected { .. })
+        settlement.halt.is_some()
+            || settlement.batch.call_id.is_some()
+            || is_alone && matches!(settlement.outcome, Outcome::Rejected { .. })
     };
     settlements.iter().filter(is_judged).map(|settlement| settlement.batch.run_id).collect()
 }

@@ -14,7 +14,8 @@ macro_rules! end_claim {
         let is_whole = |places: &Vec<usize>| places.len() == batch.recipients.len();
         let ended = match outcome {
             // Ended already, with the others that were answered alike.
-            Outcome::Delivered => None,
+            Outcome::Delivered if batch.call_id.is_none() => None,
+            Outcome::Delivered => Some(("delivered", Some($now), None, true)),
             Outcome::Again { due_at, costs_attempt } => {
                 Some(("pending", None, Some(*due_at), *costs_attempt))
             }
@@ -28,7 +29,8 @@ macro_rules! end_claim {
             let held = sqlx::query(
                 "update batches
                     set state = $3, settled_at = $4, due_at = coalesce($5, due_at),
-                        attempts = attempts + $6, claim_id = null, worker_id = null
+                        attempts = attempts + $6, claim_id = null, worker_id = null,
+                        kind = case when $7 = 1 then 'import' else kind end
                   where id = $1 and claim_id = $2 and state = 'in_flight'",
             )
             .bind(batch.id)
@@ -37,6 +39,7 @@ macro_rules! end_claim {
             .bind(settled_at)
             .bind(due_at)
             .bind(i64::from(costs))
+            .bind(i64::from($settlement.as_import))
             .execute(&mut *$tx)
             .await?
             .rows_affected();
@@ -133,7 +136,8 @@ macro_rules! probe {
     ($tx:ident, $batch:expr) => {
         sqlx::query(
             "update batches set priority = 0 where id =
-                 (select id from batches where run_id = $1 and tag_set_id = $2 and state = 'pending'
+                 (select id from batches
+                   where run_id = $1 and tag_set_id = $2 and state = 'pending' and waits = 0
                    order by row_count desc, id limit 1)
                 and state = 'pending'",
         )
@@ -152,8 +156,9 @@ macro_rules! regroup {
             .map(|row| $crate::domain::batch::contact_bytes(&row.email, row.name.as_deref()))
             .sum();
         let child: i64 = sqlx::query_scalar(
-            "insert into batches (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at, attempts)
-             values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8) returning id",
+            "insert into batches (account, run_id, tag_set_id, priority, row_count, bytes, state, due_at, attempts,
+                                  parent_id, call_id, kind)
+             values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11) returning id",
         )
         .bind(&$batch.account)
         .bind($batch.run_id)
@@ -163,6 +168,9 @@ macro_rules! regroup {
         .bind($crate::store::int(bytes))
         .bind($now)
         .bind(i64::from($batch.attempts))
+        .bind($batch.id)
+        .bind($batch.call_id)
+        .bind($batch.kind.as_str())
         .fetch_one(&mut *$tx)
         .await?;
         let moved = sqlx::query(
@@ -187,7 +195,7 @@ macro_rules! shrink {
     ($tx:ident, $batch_id:expr, $rows:expr, $now:expr) => {
         sqlx::query(
             "update batches
-                set row_count = case when $2 = 0 then 1 else $2 end,
+                set row_count = case when $2 = 0 then 1 else $2 end, away_rows = 0,
                     state = case when $2 = 0 then 'canceled' else state end,
                     settled_at = case when $2 = 0 then $3 end
               where id = $1",

@@ -97,6 +97,7 @@ impl World {
             limit: 1,
             allowance: Allowance { requests: 1_000, window: Duration::from_secs(1), reserve: 0 },
             route: "POST /event/create",
+            tag_route: None,
             with_names: false,
         };
         match self.store.claim_events(&claims, false, &self.clock).await.expect("claimed").claim {

@@ -27,7 +27,10 @@ fn what_arrives_is_exactly_the_valid_distinct_people_with_their_tags() {
     let (email_codes, tag_codes): (u64, u64) = (by_code("email_"), by_code("tag_unknown"));
     assert_eq!((email_codes, tag_codes), (people.invalid, people.unknown_tags));
     let counts = bench.luma.snapshot();
-    assert_eq!((counts.rows_received, counts.repeats, counts.dropped), (people.members.len() as u64, 0, 0));
+    // Who wants several tags may have been in several requests, and nobody in two that bring the same.
+    assert_eq!((counts.repeats, counts.dropped), (0, 0));
+    let people_sent = people.members.len() as u64;
+    assert!((people_sent..people_sent + 500 * 6).contains(&counts.rows_received), "{counts:?}");
     // One more for each tag set at most, and the question whom the key belongs to.
     assert!(counts.requests <= people.members.len() as u64 / 500 + 6 + 1, "{counts:?}");
 

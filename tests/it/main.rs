@@ -6,6 +6,7 @@
 mod accounts;
 mod architecture;
 mod archive;
+mod calls;
 mod cancel;
 mod captured;
 mod cli;

@@ -27,6 +27,7 @@ macro_rules! on_every_database {
 }
 
 mod accounts;
+mod calls;
 mod claims;
 mod crossings;
 mod events_v1;

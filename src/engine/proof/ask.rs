@@ -66,6 +66,7 @@ impl Proving<'_> {
             limit: rows,
             allowance: engine.settings.allowance,
             route,
+            tag_route: None,
             with_names: false,
         };
         loop {

@@ -4,6 +4,7 @@ mod postgres;
 mod sqlite;
 
 use super::Result;
+use super::calls::MovedRow;
 use super::queue::{EndedRow, TakenRow};
 use super::rows::{BadInput, PendingRow};
 use crate::clock::Time;
@@ -21,4 +22,10 @@ pub(super) trait Bulk {
 
     /// Ends new rows of the queue; how many were still new.
     async fn take_ended(&mut self, run_id: i64, rows: &[EndedRow<'_>], now: Time) -> Result<u64>;
+
+    /// Puts rows that wait into other batches; how many still waited.
+    async fn move_rows(&mut self, rows: &[MovedRow]) -> Result<u64>;
+
+    /// Notes calls, each with one that it waits for.
+    async fn insert_waits(&mut self, waits: &[(i64, i64)]) -> Result<()>;
 }

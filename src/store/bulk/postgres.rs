@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::PgConnection;
 
+use super::super::calls::MovedRow;
 use super::super::dialect::storable;
 use super::super::queue::{EndedRow, TakenRow};
 use super::super::rows::{BadInput, PendingRow};
@@ -105,6 +106,37 @@ impl Bulk for PgConnection {
             found += ended.rows_affected();
         }
         Ok(found)
+    }
+
+    async fn move_rows(&mut self, rows: &[MovedRow]) -> Result<u64> {
+        let mut found = 0;
+        for rows in rows.chunks(ROWS) {
+            let moved = sqlx::query(
+                "update member_queue q set batch_id = v.batch, calls_left = v.calls_left
+                   from unnest($1::bigint[], $2::bigint[], $3::text[]) v (id, batch, calls_left)
+                  where q.id = v.id and q.state = 'pending'",
+            )
+            .bind(column(rows, |row| row.id))
+            .bind(column(rows, |row| row.batch))
+            .bind(column(rows, |row| row.calls_left.as_deref()))
+            .execute(&mut *self)
+            .await?;
+            found += moved.rows_affected();
+        }
+        Ok(found)
+    }
+
+    async fn insert_waits(&mut self, waits: &[(i64, i64)]) -> Result<()> {
+        for waits in waits.chunks(ROWS) {
+            sqlx::query(
+                "insert into call_waits (call_id, on_call) select * from unnest($1::bigint[], $2::bigint[])",
+            )
+            .bind(column(waits, |wait| wait.0))
+            .bind(column(waits, |wait| wait.1))
+            .execute(&mut *self)
+            .await?;
+        }
+        Ok(())
     }
 }
 

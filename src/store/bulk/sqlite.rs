@@ -5,6 +5,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::super::calls::MovedRow;
 use super::super::queue::{EndedRow, TakenRow};
 use super::super::rows::{BadInput, PendingRow};
 use super::{Bulk, Result};
@@ -75,6 +76,29 @@ impl Bulk for SqliteConnection {
         }
         Ok(found)
     }
+
+    async fn move_rows(&mut self, rows: &[MovedRow]) -> Result<u64> {
+        let mut found = 0;
+        for rows in shapes(rows) {
+            let mut query = sqlx::query(AssertSqlSafe(moved_sql(rows.len())));
+            for row in rows {
+                query = query.bind(row.id).bind(row.batch).bind(row.calls_left.as_deref());
+            }
+            found += query.execute(&mut *self).await?.rows_affected();
+        }
+        Ok(found)
+    }
+
+    async fn insert_waits(&mut self, waits: &[(i64, i64)]) -> Result<()> {
+        for waits in shapes(waits) {
+            let mut query = sqlx::query(AssertSqlSafe(waits_sql(waits.len())));
+            for (call, on) in waits {
+                query = query.bind(call).bind(on);
+            }
+            query.execute(&mut *self).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Cuts rows into slices whose lengths are those of `SHAPES`.
@@ -121,6 +145,20 @@ fn ended_sql(rows: usize) -> String {
               set state = ended.state, run_id = $run, code = ended.code, reason = ended.reason, settled_at = $now
              from ended where member_queue.id = ended.id and member_queue.state = 'new'",
     )
+}
+
+fn moved_sql(rows: usize) -> String {
+    values_sql(
+        "with moved (id, batch_id, calls_left) as (values ",
+        3,
+        rows,
+        ") update member_queue set batch_id = moved.batch_id, calls_left = moved.calls_left
+             from moved where member_queue.id = moved.id and member_queue.state = 'pending'",
+    )
+}
+
+fn waits_sql(waits: usize) -> String {
+    values_sql("insert into call_waits (call_id, on_call) values ", 2, waits, "")
 }
 
 fn invalid_sql(rows: usize) -> String {

@@ -69,6 +69,23 @@ macro_rules! again_whole {
     }};
 }
 
+/// The rows of a call in this state are pending again, with all they want: what Luma has of them is not known.
+macro_rules! again_alone {
+    ($tx:ident, $batch:expr, $state:expr, $now:expr) => {{
+        let moved = $crate::store::calls::lay_alone!($tx, $batch, $state, $now);
+        sqlx::query(
+            "update batches
+                set away_rows = case when away_rows + $2 < row_count then away_rows + $2 else row_count end,
+                    absent_rows = null
+              where id = $1",
+        )
+        .bind($batch)
+        .bind($crate::store::int(moved))
+        .execute(&mut *$tx)
+        .await?;
+    }};
+}
+
 /// A run goes on. Its result files tell of what is no longer so: they are written again at its end.
 macro_rules! goes_on {
     ($tx:ident, $run:expr) => {{
@@ -86,7 +103,7 @@ macro_rules! goes_on {
     }};
 }
 
-pub(in crate::store) use {again_absent, again_whole, goes_on};
+pub(in crate::store) use {again_absent, again_alone, again_whole, goes_on};
 
 impl Store {
     /// Runs that have ended without the proof of some rows, and how many rows those are; of one run, where it is
@@ -94,7 +111,7 @@ impl Store {
     pub async fn unproved_runs(&self, run: Option<i64>) -> Result<Vec<(i64, u64)>> {
         let runs: Vec<(i64, i64)> = read!(self, db => {
             sqlx::query_as(
-                "select b.run_id, cast(sum(b.row_count - b.verified_rows) as bigint)
+                "select b.run_id, cast(sum(b.row_count - b.away_rows - b.verified_rows) as bigint)
                    from batches b join runs r on r.id = b.run_id
                   where b.unproved is not null and b.state = 'delivered' and r.finished_at is not null
                     and r.status <> 'canceled' and ($1 is null or b.run_id = $1)

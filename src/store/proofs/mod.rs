@@ -13,7 +13,7 @@ mod request;
 use super::claims::list;
 use super::{Result, Store, read, write_tx};
 
-pub(super) use again::{again_absent, again_whole, goes_on};
+pub(super) use again::{again_absent, again_alone, again_whole, goes_on};
 pub use count::{CountOutcome, PeopleToCount};
 pub use found::{Found, PageFound, SoughtRow};
 pub use look::Look;

@@ -51,7 +51,7 @@ impl Store {
         let (verify, tagged, people): (String, i64, i64) = read!(self, db => {
             sqlx::query_as(
                 "select r.verify, count(case when b.tag_set_id <> 0 then 1 end),
-                        cast(coalesce(sum(b.row_count - b.verified_rows), 0) as bigint)
+                        cast(coalesce(sum(b.row_count - b.away_rows - b.verified_rows), 0) as bigint)
                    from runs r left join batches b on b.run_id = r.id
                                    and (b.state in ('pending', 'in_flight') or b.proof is not null)
                   where r.id = $1 group by r.verify",
@@ -79,7 +79,7 @@ impl Store {
     pub async fn proof_left(&self, account: &str) -> Result<ProofLeft> {
         let (people, batches): (i64, i64) = read!(self, db => {
             sqlx::query_as(
-                "select cast(coalesce(sum(b.row_count - b.verified_rows), 0) as bigint), count(*)
+                "select cast(coalesce(sum(b.row_count - b.away_rows - b.verified_rows), 0) as bigint), count(*)
                    from batches b join runs r on r.id = b.run_id
                   where b.account = $1 and b.proof is not null and r.status = 'running'",
             )
@@ -94,7 +94,7 @@ impl Store {
     pub async fn unproved(&self, run_id: i64) -> Result<Unproved> {
         let (rows, why, short, absent): (i64, Option<String>, i64, i64) = read!(self, db => {
             sqlx::query_as(
-                "select cast(coalesce(sum(case when unproved is not null then row_count - verified_rows end), 0) as bigint),
+                "select cast(coalesce(sum(case when unproved is not null then row_count - away_rows - verified_rows end), 0) as bigint),
                         min(unproved), count(absent_rows), cast(coalesce(sum(absent_rows), 0) as bigint)
                    from batches where run_id = $1 and state = 'delivered'",
             )

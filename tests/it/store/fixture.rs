@@ -306,6 +306,7 @@ pub(super) const fn claims(worker_id: i64, limit: usize, allowance: Allowance) -
         limit,
         allowance,
         route: "POST /import",
+        tag_route: None,
         with_names: true,
     }
 }
@@ -332,7 +333,8 @@ pub(super) fn settlement(
     verdict: Option<&'static str>,
 ) -> Settlement {
     let (batch, status) = (batch.clone(), verdict.map(|_| 200));
-    Settlement { batch, outcome, status, verdict, detail: None, block: None, max_body: None, halt: None }
+    let (detail, block, max_body, as_import, halt) = (None, None, None, false, None);
+    Settlement { batch, outcome, status, verdict, detail, block, max_body, as_import, halt }
 }
 
 pub(super) fn delivered(batch: &ClaimedBatch) -> Settlement {
