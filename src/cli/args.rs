@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::schedule_args::ScheduleCommand;
+use super::suppress_args::SuppressCommand;
 use crate::domain::event::EventState;
 use crate::sandbox::v1::Settings;
 use crate::sandbox::{FaultError, Faults};
@@ -78,6 +79,11 @@ pub(super) enum Command {
     Rejects(RejectsArgs),
     /// Bring failed work back to pending
     Retry(RetryArgs),
+    /// People who are never sent, whatever list they are on
+    Suppress {
+        #[command(subcommand)]
+        command: SuppressCommand,
+    },
     /// Schedules: when what is taken in
     Schedule {
         #[command(subcommand)]

@@ -31,6 +31,8 @@ mod signals;
 mod sources;
 mod status;
 mod summary;
+mod suppress;
+mod suppress_args;
 mod sync;
 mod timetable;
 mod verify;
@@ -91,6 +93,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Events { command: EventsCommand::Resolve(args) } => events::resolve(global, args).await,
         Command::Rejects(args) => rejects::run(global, args).await,
         Command::Retry(args) => retry::run(global, args).await,
+        Command::Suppress { command } => suppress::run(global, command).await,
         Command::Schedule { command } => match command {
             ScheduleCommand::List => schedule::list(global).await,
             ScheduleCommand::Run(args) => Box::pin(schedule_run::run(global, args)).await,

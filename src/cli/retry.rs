@@ -35,6 +35,13 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         return say(global, &config, (1, &[run]), args.dry_run);
     }
     let (mut rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), now, args.dry_run).await?;
+    if !args.dry_run {
+        let left_out = store.end_suppressed(now).await?.ended;
+        if left_out > 0 {
+            out::talk(&format!("{} left out: their people are suppressed", count(left_out, "row")));
+        }
+        rows = rows.saturating_sub(left_out);
+    }
     for id in store.failed_events(args.run, args.code.as_deref()).await? {
         match store.retry_event(id, now, args.dry_run).await {
             Ok(resolved) => {

@@ -27,6 +27,8 @@ pub enum Code {
     AccountUnknown,
     /// The guest declined or never answered: `approval_status` is not one that `folder.guests` takes.
     GuestExcluded,
+    /// The person is on the list of those who are never sent.
+    Suppressed,
     /// `approval_status` is none that Luma writes, so nobody knows whether the guest agreed.
     StatusUnknown,
     /// The event has no name.
@@ -63,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the documented table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::EmailMissing,
         Self::EmailInvalid,
         Self::TagUnknown,
@@ -73,6 +75,7 @@ impl Code {
         Self::CellTooLong,
         Self::AccountUnknown,
         Self::GuestExcluded,
+        Self::Suppressed,
         Self::StatusUnknown,
         Self::NameMissing,
         Self::StartInvalid,
@@ -104,6 +107,7 @@ impl Code {
             Self::CellTooLong => "cell_too_long",
             Self::AccountUnknown => "account_unknown",
             Self::GuestExcluded => "guest_excluded",
+            Self::Suppressed => "suppressed",
             Self::StatusUnknown => "status_unknown",
             Self::NameMissing => "name_missing",
             Self::StartInvalid => "start_invalid",
@@ -128,7 +132,7 @@ impl Code {
     #[must_use]
     pub const fn state_at_intake(self) -> RowState {
         match self {
-            Self::GuestExcluded => RowState::Suppressed,
+            Self::GuestExcluded | Self::Suppressed => RowState::Suppressed,
             Self::EmailMissing
             | Self::EmailInvalid
             | Self::TagUnknown

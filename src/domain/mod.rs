@@ -19,5 +19,6 @@ pub mod refusal;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod suppression;
 pub mod tag;
 pub mod verdict;

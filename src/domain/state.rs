@@ -71,7 +71,7 @@ text_enum! {
         Duplicate = "duplicate",
         /// The ledger shows that nothing is left to send.
         Unchanged = "unchanged",
-        /// Left alone for a good reason: a guest who declined or never answered.
+        /// Left alone for a good reason: a guest who declined or never answered, somebody who is never sent.
         Suppressed = "suppressed",
         /// Waits for approval.
         Held = "held",

@@ -60,7 +60,15 @@ impl Engine {
     /// Imports somebody again who was accepted, within the quota and on record like every request.
     async fn ask_again(&self, email: &str, tags: &TagSet, stop: &Stop) -> Result<Reply, EngineError> {
         // Its answer says yes or no, and nothing besides.
-        let import = async { Err(self.client.import(tags, std::iter::once(email.into())).await) };
+        let import = async {
+            // Who came on the list while this waited for its place is left alone.
+            match self.store.screen(&self.settings.account).await {
+                Ok(screen) if screen.reason(email).is_none() => {
+                    Err(self.client.import(tags, std::iter::once(email.into())).await)
+                }
+                Ok(_) | Err(_) => Err(Reply::interrupted()),
+            }
+        };
         let asked: Result<Answered<Infallible>, _> =
             self.ask_behind(self.client.routes().import, import, stop).await;
         let reply = match asked {

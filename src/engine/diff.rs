@@ -4,8 +4,10 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::lines::UnkeptLine;
+use crate::domain::suppression::Screen;
 use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::Part;
 use crate::store::LedgerEntry;
@@ -46,14 +48,16 @@ pub(super) struct Changed {
 pub(super) struct Diff {
     /// People with something to send.
     pub changed: Vec<Changed>,
+    /// People who are never sent, by the place of their first row, and why.
+    pub suppressed: Vec<(usize, Arc<str>)>,
     /// Lines that end here, in no order.
     pub unkept: Vec<UnkeptLine>,
     /// How many of them are duplicates.
     pub duplicates: u64,
 }
 
-/// Joins the rows of each person and drops those the ledger has.
-pub(super) fn diff(part: &Part, ledger: &[LedgerEntry<'_>], sets: &KnownSets) -> Diff {
+/// Joins the rows of each person and drops those who are never sent, and those the ledger has.
+pub(super) fn diff(part: &Part, ledger: &[LedgerEntry<'_>], sets: &KnownSets, screen: &Screen) -> Diff {
     let mut found = Diff::default();
     let mut people = Vec::new();
     let (mut rest, mut start) = (ledger, 0);
@@ -66,7 +70,10 @@ pub(super) fn diff(part: &Part, ledger: &[LedgerEntry<'_>], sets: &KnownSets) ->
         rest = after;
         found.join_twins(part, places, sets, &mut people);
         for person in people.drain(..) {
-            found.compare(part, person, known, sets);
+            match screen.reason(part.row(person.row).email()) {
+                Some(reason) => found.suppressed.push((person.row, Arc::clone(reason))),
+                None => found.compare(part, person, known, sets),
+            }
         }
     }
     found

@@ -15,6 +15,8 @@ use super::lines::{UnkeptLine, pack};
 use super::survey::Survey;
 use super::{Engine, EngineError, Stop};
 use crate::domain::batch::{BatchLimits, BatchPlanner};
+use crate::domain::code::Code;
+use crate::domain::suppression::Screen;
 use crate::domain::tag::{TagSet, TagSets};
 use crate::ingest::spill::{Part, Spill};
 use crate::luma::Contact;
@@ -52,6 +54,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let sets = Arc::new(self.known_sets(survey.sets).await?);
         let spill = Arc::new(survey.spill);
+        // Who comes on the list meanwhile is left out when the rows are claimed.
+        let screen = self.store.screen(&self.settings.account).await?;
         let open = self.store.open_batches(lot.run_id, self.settings.limits.max_rows).await?;
         let account = self.store.account(&self.settings.account).await?;
         let now = self.clock.now();
@@ -62,7 +66,8 @@ impl Engine {
         let mut ahead = VecDeque::with_capacity(AHEAD);
         for part in lot.parts_done..lot.parts {
             for next in to_prepare.by_ref().take(AHEAD - ahead.len()) {
-                ahead.push_back(self.prepare(next, ledger.next().await?, &spill, &sets, awaited.as_ref()));
+                let slice = ledger.next().await?;
+                ahead.push_back(self.prepare(next, slice, &spill, &sets, &screen, awaited.as_ref()));
             }
             let Some(ready) = ahead.pop_front() else { break };
             let prepared: Prepared = ready.await??;
@@ -87,10 +92,12 @@ impl Engine {
         ledger: Option<LedgerSlice>,
         spill: &Arc<Spill>,
         sets: &Arc<KnownSets>,
+        screen: &Screen,
         awaited: Option<&Arc<Awaited>>,
     ) -> JoinHandle<Result<Prepared, EngineError>> {
         let (store, account) = (self.store.clone(), self.settings.account.clone());
-        let (spill, sets, awaited) = (Arc::clone(spill), Arc::clone(sets), awaited.cloned());
+        let (spill, sets) = (Arc::clone(spill), Arc::clone(sets));
+        let (screen, awaited) = (screen.clone(), awaited.cloned());
         let dir = self.settings.spill_dir.clone();
         tokio::spawn(async move {
             let loaded = tokio::task::spawn_blocking(move || spill.load(part)).await?;
@@ -105,7 +112,7 @@ impl Engine {
                         .add_to(&mut ledger, part)
                         .map_err(EngineError::io("read back rows from", &awaited.dir))?;
                 }
-                let diff = diff(&part_rows, &ledger.entries()?, &sets);
+                let diff = diff(&part_rows, &ledger.entries()?, &sets, &screen);
                 Ok(Prepared { part: part_rows, diff })
             })
             .await?
@@ -145,15 +152,19 @@ impl Engine {
                 }
             })
             .collect();
-        let invalid: Vec<BadInput<'_>> = rows
-            .bad()
-            .map(|row| BadInput {
-                email: row.email,
-                line: row.line.cast_signed(),
-                code: row.code,
-                reason: row.reason,
-            })
-            .collect();
+        let bad = rows.bad().map(|row| BadInput {
+            email: row.email,
+            line: row.line.cast_signed(),
+            code: row.code,
+            reason: row.reason,
+        });
+        let suppressed = prepared.diff.suppressed.iter().map(|(place, reason)| BadInput {
+            email: rows.row(*place).email(),
+            line: rows.row(*place).line.cast_signed(),
+            code: Code::Suppressed,
+            reason,
+        });
+        let invalid: Vec<BadInput<'_>> = bad.chain(suppressed).collect();
         let ids = self
             .store
             .add_part(&Intake {

@@ -9,6 +9,7 @@ use crate::domain::code::Code;
 use crate::domain::email::Address;
 use crate::domain::proof::Verify;
 use crate::domain::state::{Kind, RowState, RunStatus};
+use crate::domain::suppression::Screen;
 use crate::domain::tag::{TagBook, TagSet, TagSets};
 use crate::luma::Contact;
 use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
@@ -38,7 +39,8 @@ impl Engine {
             tracing::info!("the queue names tags that have come since");
         }
         let book = self.tag_book();
-        let (mut taken, candidates) = self.parse(&rows, &book);
+        let screen = self.store.screen(account).await?;
+        let (mut taken, candidates) = self.parse(&rows, &book, &screen);
         let hashes = sorted(candidates.iter().map(|candidate| candidate.address.key_hash()));
         let ledger = self.store.ledger_lookup(&self.settings.account, &hashes).await?;
         let stored = self.store.tag_sets().await?;
@@ -110,15 +112,20 @@ impl Engine {
     }
 
     /// Divides rows into those that end here and those that may have something to send.
-    fn parse<'a>(&self, rows: &'a [NewRow], book: &TagBook) -> (Vec<QueueRow>, Vec<Candidate<'a>>) {
+    fn parse<'a>(
+        &self,
+        rows: &'a [NewRow],
+        book: &TagBook,
+        screen: &Screen,
+    ) -> (Vec<QueueRow>, Vec<Candidate<'a>>) {
         let mut taken = Vec::with_capacity(rows.len());
         let mut candidates: Vec<Candidate<'a>> = Vec::with_capacity(rows.len());
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for row in rows {
-            let candidate = match self.candidate(row, book) {
+            let candidate = match self.candidate(row, book, screen) {
                 Ok(candidate) => candidate,
                 Err((code, reason)) => {
-                    taken.push(QueueRow { id: row.id, outcome: ended(RowState::Invalid, code, reason) });
+                    taken.push(QueueRow { id: row.id, outcome: ended(code.state_at_intake(), code, reason) });
                     continue;
                 }
             };
@@ -136,7 +143,12 @@ impl Engine {
         (taken, candidates)
     }
 
-    fn candidate<'a>(&self, row: &'a NewRow, book: &TagBook) -> Result<Candidate<'a>, (Code, String)> {
+    fn candidate<'a>(
+        &self,
+        row: &'a NewRow,
+        book: &TagBook,
+        screen: &Screen,
+    ) -> Result<Candidate<'a>, (Code, String)> {
         if row.account != self.settings.account {
             let name: String = row.account.chars().take(80).collect();
             return Err((Code::AccountUnknown, format!("there is no account `{name}`")));
@@ -148,6 +160,9 @@ impl Engine {
             return Err((Code::EmailMissing, "no address".to_owned()));
         }
         let address = Address::parse(&row.email).map_err(|error| (Code::EmailInvalid, error.to_string()))?;
+        if let Some(reason) = screen.reason(address.canonical()) {
+            return Err((Code::Suppressed, reason.to_string()));
+        }
         let tags = row.tags.as_deref().unwrap_or_default();
         let tags = book.resolve_cell(tags).map_err(|error| (Code::TagUnknown, error.to_string()))?;
         Ok(Candidate { row, address, tags })

@@ -68,7 +68,8 @@ fn member<'o>(
 ) -> Result<MemberRow<'o>, Trouble> {
     let max_cell = options.max_cell;
     // Who declined is left alone, however well the row is written.
-    if let Some((field, status)) = text(object, STATUS, max_cell)?
+    if !options.only_addresses
+        && let Some((field, status)) = text(object, STATUS, max_cell)?
         && let Some((code, said)) = options.guests.refuse(status)
     {
         return Err((code, format!("`{field}` {said}"), Some(field.to_owned())));
@@ -81,6 +82,9 @@ fn member<'o>(
         EmailError::Empty => (Code::EmailMissing, format!("`{field}` is empty"), Some(field.to_owned())),
         error => (Code::EmailInvalid, format!("`{field}` holds no address: {error}"), Some(field.to_owned())),
     })?;
+    if options.only_addresses {
+        return Ok(MemberRow { address, name: Cow::Borrowed(""), tag_set: sets.intern(extra.clone()) });
+    }
     let part =
         |names: &[&str]| text(object, names, max_cell).map(|found| found.map_or("", |(_, text)| text.trim()));
     let name = match (part(NAME)?, part(FIRST)?, part(LAST)?) {

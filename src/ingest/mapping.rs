@@ -103,6 +103,11 @@ impl Mapping {
         Ok(Ok(Self { heading, email, name, first, last, tags, status }))
     }
 
+    /// The same without all columns but that of the addresses.
+    pub(crate) fn only_addresses(self) -> Self {
+        Self { heading: self.heading, email: self.email, ..Self::default() }
+    }
+
     /// Whether this is the header of a list of members.
     pub(crate) fn names_addresses(row: &[String]) -> bool {
         !matches!(find_email(row, &mut Vec::new()), Ok(None))

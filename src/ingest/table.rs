@@ -22,6 +22,8 @@ const HEADER_TOO_LONG: &str = "the first line has no end within 2 MiB";
 pub struct ReadOptions {
     /// What its rows are.
     pub kind: Kind,
+    /// Of members, only the addresses are read: whatever else a row says cannot make it a bad one.
+    pub only_addresses: bool,
     /// The encoding, believed against any mark in the file.
     pub encoding: Option<Encoding>,
     /// The delimiter.
@@ -40,6 +42,7 @@ impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             kind: Kind::Members,
+            only_addresses: false,
             encoding: None,
             delimiter: None,
             max_expanded: 16 << 30,
@@ -101,7 +104,11 @@ pub(crate) struct Table<C> {
 impl Table<Mapping> {
     /// Opens a file of members.
     pub(crate) fn of_members(path: &Path, options: &ReadOptions) -> Result<Self, Fault> {
-        Self::open(path, options, |rows| Mapping::new(rows).map(|columns| (columns.heading.clone(), columns)))
+        Self::open(path, options, |rows| {
+            let columns = Mapping::new(rows)?;
+            let columns = if options.only_addresses { columns.only_addresses() } else { columns };
+            Ok((columns.heading.clone(), columns))
+        })
     }
 }
 

@@ -124,9 +124,9 @@ pub(super) fn list(ids: impl IntoIterator<Item = i64>) -> String {
     serde_json::to_string(&ids).unwrap_or_default()
 }
 
-/// The members of due batches that still wait, by batch; a batch that has none is canceled.
+/// The members of due batches that still wait and may be sent, by batch; a batch that has none is canceled.
 macro_rules! recipients {
-    ($tx:ident, $due:expr, $with_names:expr, $now:expr) => {{
+    ($tx:ident, $claims:expr, $due:expr, $list:expr, $now:expr) => {{
         let due: &[$crate::store::due::DueBatch] = $due;
         for batch in due.iter().filter(|batch| batch.is_live) {
             // They came one by one and waited: a file may have brought them meanwhile.
@@ -157,7 +157,7 @@ macro_rules! recipients {
         )
         .bind($crate::store::claims::list(due.iter().map(|batch| batch.id)))
         .bind("\n")
-        .bind($with_names)
+        .bind($claims.with_names)
         .bind($crate::store::claims::BEFORE_NAME)
         .fetch_all(&mut *$tx)
         .await?;
@@ -167,8 +167,10 @@ macro_rules! recipients {
         for (batch, id) in due.iter().map(|batch| (batch, batch.id)) {
             let packed = packed.remove(&id).flatten();
             let rows = $crate::store::claims::unpack(&packed.unwrap_or_default())?;
+            let rows = $crate::store::suppress::leave_out!($tx, $list, $claims.account, rows, $now);
             if $crate::store::int(rows.len()) != batch.row_count || batch.away_rows > 0 {
-                // Rows that were waiting are delivered by now, left an earlier call, or were deleted.
+                // Rows that were waiting are delivered by now, left an earlier call, were deleted, or are not to be
+                // sent.
                 $crate::store::steps::shrink!($tx, id, rows.len(), $now);
             }
             if !rows.is_empty() {
@@ -216,7 +218,7 @@ macro_rules! take {
 /// Claims of one account come one after the other: two that count the same window would both take its
 /// last place. A worker cannot be declared dead while it claims.
 macro_rules! claim_due {
-    ($tx:ident, $claims:expr, $clock:expr) => {
+    ($tx:ident, $known:expr, $claims:expr, $clock:expr) => {
         'claim: {
             let claims = $claims;
             $crate::store::dialect::lock_rows!(
@@ -296,7 +298,9 @@ macro_rules! claim_due {
                 break 'claim Claim::Wait(until, "the rate limit");
             }
 
-            let recipients = $crate::store::claims::recipients!($tx, &due, claims.with_names, now);
+            // Nobody enters the list between the gate and the end of this claim.
+            let list = $crate::store::suppress::listed!(&mut *$tx, $known, gate.list);
+            let recipients = $crate::store::claims::recipients!($tx, claims, &due, &list, now);
             let ids = $crate::store::claims::list(recipients.keys().copied());
             let mut claim_ids = $crate::store::claims::take!($tx, claims, recipients.len(), &ids, now);
             let mut batches = Vec::with_capacity(due.len());

@@ -6,6 +6,9 @@ use crate::clock::Time;
 use crate::domain::refusal::{Answer, Control, Evidence, Tally};
 use crate::domain::tag::TagSet;
 
+/// People accepted last, of whom somebody may still be sent.
+const CANDIDATES: i64 = 100;
+
 impl Store {
     /// What became of the run's requests: of those with this tag set since the first of these moments,
     /// of all since the second. They are when a control last proved that rows were to blame.
@@ -53,14 +56,15 @@ impl Store {
         })
     }
 
-    /// Somebody whom Luma accepted last in the run of this batch, and the tags that went with them.
+    /// Somebody whom Luma accepted last in the run of this batch and who may still be sent, and the tags that
+    /// went with them.
     pub async fn accepted_row(
         &self,
         batch: &ClaimedBatch,
         control: Control,
     ) -> Result<Option<(String, TagSet)>> {
         let tag_set = (control == Control::SameTags).then_some(batch.tag_set_id);
-        let found: Option<(String, String)> = read!(self, db => {
+        let found: Vec<(String, String)> = read!(self, db => {
             sqlx::query_as(
                 "select coalesce(q.address, q.email), t.tags
                    from batches b
@@ -68,13 +72,16 @@ impl Store {
                    join tag_sets t on t.id = b.tag_set_id
                   where b.run_id = $1 and ($2 is null or b.tag_set_id = $2)
                     and b.state = 'delivered' and (q.state = 'delivered' or q.state = 'verified')
-                  order by b.id desc, q.id limit 1",
+                  order by b.id desc, q.id limit $3",
             )
             .bind(batch.run_id)
             .bind(tag_set)
-            .fetch_optional(db)
+            .bind(CANDIDATES)
+            .fetch_all(db)
             .await?
         });
+        let screen = self.screen(&batch.account).await?;
+        let found = found.into_iter().find(|(email, _)| screen.reason(email).is_none());
         found.map(|(email, tags)| Ok((email, super::ledger::parse_tag_set(&tags)?))).transpose()
     }
 }

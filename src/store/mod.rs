@@ -37,9 +37,11 @@ mod schedules;
 mod settle;
 mod source;
 mod steps;
+mod suppress;
 mod time;
 mod workers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{PgPool, SqlitePool};
@@ -76,12 +78,15 @@ pub use settle::Settlement;
 pub use source::{
     After, CursorReading, Reading, SourceColumn, SourceDatabase, SourceError, SourceReader, SourceRow,
 };
+pub use suppress::{SuppressedRows, Suppression, SuppressionEntry};
 pub use workers::{Worker, WorkerIdentity};
 
 /// The open database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pools: Pools,
+    /// Those who are never sent, as they were last read.
+    known: Arc<suppress::Known>,
 }
 
 /// Which database is open.

@@ -1,6 +1,7 @@
 //! Opening a database: settings are set and read back, tables brought up to date.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -57,7 +58,7 @@ impl Store {
             .connect_with(options.pragma("cache_size", format!("-{READER_CACHE}")).pragma("query_only", "on"))
             .await
             .map_err(opened)?;
-        Ok(Self { pools: Pools::Sqlite { writer, reader } })
+        Ok(Self { pools: Pools::Sqlite { writer, reader }, known: Arc::default() })
     }
 
     /// Lets every connection go. Call it on the way out.

@@ -3,6 +3,7 @@
 //! Never repeats the URL, which may hold a password.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -78,7 +79,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(opened)?;
-        Ok(Self { pools: Pools::Postgres { pool, patience } })
+        Ok(Self { pools: Pools::Postgres { pool, patience }, known: Arc::default() })
     }
 }
 

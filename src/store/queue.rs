@@ -45,7 +45,7 @@ pub enum QueueOutcome {
     },
     /// It ends here.
     Ended {
-        /// The state it ends in: `invalid`, `duplicate` or `unchanged`.
+        /// The state it ends in: `invalid`, `suppressed`, `duplicate` or `unchanged`.
         state: RowState,
         /// Why.
         code: Code,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::claims::Claims;
 use super::dialect::lock_rows;
+use super::suppress::Mark;
 use super::{Result, Store, error::ensure_rows, read, write_tx};
 use crate::clock::{Clock, Time};
 
@@ -51,6 +52,9 @@ pub(super) struct Gate {
     /// Requests that are left to all who share the allowance, if Luma said so and that still holds.
     pub(super) shared_left: Option<i64>,
     pub(super) shared_until: Option<Time>,
+    /// How far the list of those who are never sent goes.
+    #[sqlx(flatten)]
+    pub(super) list: Mark,
 }
 
 impl Gate {
@@ -75,8 +79,8 @@ macro_rules! gate {
                     case when shared_until > $2 and shared_until <= $5 then
                          shared_left - (select count(*) from attempts
                                          where account = $1 and id > shared_after) end as shared_left,
-                    shared_until
-               from accounts where name = $1",
+                    shared_until, l.last_entry, l.removals
+               from accounts cross join suppression_list l where name = $1",
         )
         .bind($claims.account)
         .bind($now)

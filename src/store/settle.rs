@@ -155,7 +155,7 @@ impl Store {
                 add_members!(tx, account, people);
             }
             match claims {
-                Some(claims) => Some(claim_due!(tx, claims, clock)),
+                Some(claims) => Some(claim_due!(tx, self.known, claims, clock)),
                 None => None,
             }
         });

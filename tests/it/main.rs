@@ -38,6 +38,7 @@ mod schedules;
 mod sources;
 mod store;
 mod support;
+mod suppress;
 mod timetables;
 mod tls;
 mod v1;

@@ -45,3 +45,4 @@ mod proof_again;
 mod quota;
 mod schema;
 mod step_back;
+mod suppress;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lumasync::domain::outcome::Outcome;
 use lumasync::domain::plan::{CallKind, LaidRow};
-use lumasync::store::{Claim, ClaimedBatch, Leftovers, NewCall, NewCalls, StoreError};
+use lumasync::store::{Claim, ClaimedBatch, Leftovers, NewCall, NewCalls, StoreError, Suppression};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use super::fixture::{FREE, Fixture, delivered, settlement};
 on_every_database! {
     a_row_is_delivered_with_its_last_call_and_a_call_waits_for_those_before_it,
     whoever_is_refused_or_deleted_keeps_no_call_waiting,
+    whoever_is_suppressed_on_the_way_goes_no_further_and_keeps_no_call_waiting,
     whoever_comes_too_late_for_a_call_gets_all_it_wants_alone,
     a_row_whose_calls_do_not_bring_all_is_not_called_delivered,
     calls_that_close_at_once_open_what_waits_for_both,
@@ -118,6 +119,42 @@ async fn whoever_is_refused_or_deleted_keeps_no_call_waiting(db: &Fixture) {
     assert_eq!(db.count("select count(*) from batches where state in ('pending', 'in_flight')").await, 0);
     let states = "select count(*) from member_queue where state = 'delivered'";
     assert_eq!(db.count(states).await, 1);
+    assert!(!db.store.has_work(run).await.expect("read"));
+}
+
+async fn whoever_is_suppressed_on_the_way_goes_no_further_and_keeps_no_call_waiting(db: &Fixture) {
+    let why = Suppression { account: None, reason: None, origin: "by hand", now: db.now() };
+    let (run, worker) = (laid(db).await, db.worker().await);
+    let [first] = &db.claim(worker, 9).await[..] else { panic!("one call") };
+    db.deliver(first).await;
+    db.store.suppress(&["bo@example.org"], &why).await.expect("suppressed");
+    assert_eq!(db.store.end_suppressed(db.now()).await.expect("ended").ended, 1);
+    assert_eq!(pending_and_delivered(db, run).await, (1, 1));
+    let [second] = &db.claim(worker, 9).await[..] else { panic!("the other goes on") };
+    assert_eq!(emails(second), BTreeSet::from(["ana@example.org"]));
+    db.deliver(second).await;
+    assert_eq!(pending_and_delivered(db, run).await, (0, 2));
+
+    db.execute("delete from ledger").await;
+    db.execute("update input_files set identity = 'before'").await;
+    db.store.unsuppress(&["bo@example.org"], None).await.expect("taken off");
+    let run = laid(db).await;
+    for (email, waiting) in [("ana@example.org", 2), ("bo@example.org", 1)] {
+        db.store.suppress(&[email], &why).await.expect("suppressed");
+        db.store.end_suppressed(db.now()).await.expect("ended");
+        assert_eq!(
+            pending_and_delivered(db, run).await,
+            (waiting, 0),
+            "{email} was awaited by the second call"
+        );
+    }
+    while let Claim::Batches(batches) = db.ask(worker, 9, FREE).await {
+        for batch in &batches {
+            assert_eq!(emails(batch), BTreeSet::from(["cy@example.org"]));
+            db.deliver(batch).await;
+        }
+    }
+    assert_eq!(pending_and_delivered(db, run).await, (0, 1));
     assert!(!db.store.has_work(run).await.expect("read"));
 }
 
