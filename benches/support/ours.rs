@@ -139,6 +139,7 @@ fn settings(file: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         event_rules: lumasync::domain::event::EventRules::default(),
         on_unknown: lumasync::domain::event::OnUnknown::Hold,
         verify: lumasync::domain::proof::Verify::None,
+        retention: lumasync::domain::retention::Retention::default(),
         second_look: Duration::ZERO,
         is_service: false,
     })

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::person_args::{ForgetArgs, PruneArgs, TraceArgs};
 use super::schedule_args::ScheduleCommand;
 use super::suppress_args::SuppressCommand;
 use crate::domain::event::EventState;
@@ -84,6 +85,10 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: SuppressCommand,
     },
+    /// All that is on record about one person, in the order of time
+    Trace(TraceArgs),
+    /// Erase one person everywhere within reach; the numbers of runs stay
+    Forget(ForgetArgs),
     /// Schedules: when what is taken in
     Schedule {
         #[command(subcommand)]
@@ -285,6 +290,8 @@ pub(super) struct RetryArgs {
 pub(super) enum DbCommand {
     /// Bring the tables up to date
     Migrate,
+    /// Remove what is older than `[retention]` says; the service does it by itself
+    Prune(PruneArgs),
 }
 
 #[derive(Debug, Args)]

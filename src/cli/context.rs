@@ -167,6 +167,7 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         on_unknown: config.events.on_unknown,
         verify: account.luma.verify,
         second_look: account.luma.second_look,
+        retention: config.retention,
         is_service,
     }
 }

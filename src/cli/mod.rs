@@ -11,11 +11,13 @@ mod db;
 mod events;
 mod exit;
 mod explain;
+mod forget;
 mod health;
 pub mod init;
 mod intake;
 mod out;
 mod person;
+mod person_args;
 mod place;
 mod progress;
 mod rejected_events;
@@ -35,6 +37,8 @@ mod suppress;
 mod suppress_args;
 mod sync;
 mod timetable;
+mod trace;
+mod trace_text;
 mod verify;
 mod words;
 mod workshop;
@@ -94,6 +98,8 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Rejects(args) => rejects::run(global, args).await,
         Command::Retry(args) => retry::run(global, args).await,
         Command::Suppress { command } => suppress::run(global, command).await,
+        Command::Trace(args) => trace::run(global, args).await,
+        Command::Forget(args) => Box::pin(forget::run(global, args)).await,
         Command::Schedule { command } => match command {
             ScheduleCommand::List => schedule::list(global).await,
             ScheduleCommand::Run(args) => Box::pin(schedule_run::run(global, args)).await,
@@ -101,6 +107,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
             ScheduleCommand::Resume(args) => schedule::resume(global, args).await,
         },
         Command::Db { command: DbCommand::Migrate } => db::migrate(global).await,
+        Command::Db { command: DbCommand::Prune(args) } => db::prune(global, args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,
         Command::Completions { shell } => completions::run(*shell),
     }

@@ -11,6 +11,7 @@ mod nearest;
 mod place;
 mod problem;
 mod reader;
+mod retention;
 mod schedule;
 mod secret;
 mod sections;
@@ -30,6 +31,7 @@ pub use types::{
     Batch, Database, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
 };
 
+use crate::domain::retention::Retention;
 use crate::domain::schedule::Schedule;
 use crate::domain::tag::TagBook;
 use reader::Reader;
@@ -64,6 +66,8 @@ pub struct Config {
     pub events: Events,
     /// How long a worker owns what it has taken.
     pub worker: Worker,
+    /// How long what has ended is kept.
+    pub retention: Retention,
     /// How a stop goes.
     pub shutdown: Shutdown,
     /// When which sources are taken in.

@@ -10,6 +10,7 @@ use super::accounts::accounts;
 use super::database::database;
 use super::expect::expect;
 use super::reader::Reader;
+use super::retention::retention;
 use super::schedule::schedules;
 use super::sources::sources;
 use super::types::{
@@ -64,6 +65,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         },
         events: events(reader),
         worker: Worker { lease: reader.duration("worker.lease", Duration::from_secs(5)) },
+        retention: retention(reader),
         shutdown: Shutdown { grace: reader.duration("shutdown.grace", Duration::ZERO) },
         warnings: Vec::new(),
         origin: Origin::Defaults,

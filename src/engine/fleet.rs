@@ -91,11 +91,13 @@ impl Fleet {
         let accounts = join_all(self.engines().map(|engine| {
             Box::pin(engine.serve_account(&roll, &inner)).instrument(engine.span(self.has_others()))
         }));
+        let window = self.engines().map(|engine| engine.settings.allowance.window).max().unwrap_or_default();
         let once = async {
             tokio::join!(
                 self.first.tidy(&inner),
                 self.keep_schedules(&inner),
-                self.first.watch_expectations(&inner)
+                self.first.watch_expectations(&inner),
+                self.first.keep_retention(window, &inner)
             )
         };
         let work = async { tokio::join!(accounts, once).0 };

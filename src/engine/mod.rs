@@ -27,10 +27,12 @@ mod intake;
 mod lines;
 mod merge;
 mod parts;
+mod person;
 mod places;
 mod proof;
 mod queue;
 mod release;
+mod retention;
 mod schedule;
 mod send;
 mod service;
@@ -54,7 +56,9 @@ pub use fleet::{Equipment, Fleet};
 pub use folder::DropFolder;
 pub use folder_view::{FailedFile, FolderView};
 pub use intake::{Taken, Taking};
+pub use person::{FolderFinds, ForgetFault, Forgotten, FoundFile, forget, unkept_among};
 pub use places::printable;
+pub use retention::{Pruned, prunable, prune};
 pub use schedule::Scheduler;
 pub use source::{Source, SourceCursor, SourceLook, look_at};
 pub use stop::{Stop, Stopper};
@@ -67,6 +71,7 @@ use crate::domain::batch::BatchLimits;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::expect::Expectation;
 use crate::domain::proof::Verify;
+use crate::domain::retention::Retention;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::schedule::Schedule;
 use crate::domain::tag::TagBook;
@@ -124,6 +129,8 @@ pub struct Settings {
     pub verify: Verify,
     /// How long people who are not found are left alone before they are looked for once more.
     pub second_look: Duration,
+    /// How long what has ended is kept.
+    pub retention: Retention,
     /// Whether a refused key is waited out, as a service does, or ends the run.
     pub is_service: bool,
 }

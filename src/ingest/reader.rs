@@ -34,7 +34,9 @@ impl Block {
 pub(crate) struct Reader {
     decoder: Decoder,
     framer: Framer,
-    marks: Marks,
+    pub(crate) marks: Marks,
+    /// Bytes before the first record, less a byte order mark, and the line on which that begins.
+    pub(crate) lead: (usize, u64),
     /// Read, and not yet passed on.
     carry: Vec<u8>,
     ended: bool,
@@ -59,6 +61,7 @@ impl Reader {
             decoder,
             framer: Framer::new(sniffed.marks, sniffed.first_line),
             marks: sniffed.marks,
+            lead: (sniffed.skip, sniffed.first_line),
             carry,
             ended,
             sample: sniffed.sample,

@@ -95,7 +95,7 @@ impl fmt::Display for Shape {
 
 /// A reader past its header, and where its columns are.
 pub(crate) struct Table<C> {
-    reader: Reader,
+    pub(super) reader: Reader,
     pub(crate) heading: Heading,
     pub(crate) columns: C,
     header_waits: bool,

@@ -74,7 +74,7 @@ impl RunCounts {
         if self.bad() + self.unknown == 0 { RunStatus::Succeeded } else { RunStatus::Partial }
     }
 
-    fn add(&mut self, state: RowState, rows: u64) {
+    pub(super) fn add(&mut self, state: RowState, rows: u64) {
         let count = match state {
             RowState::New | RowState::Pending => &mut self.pending,
             RowState::InFlight => &mut self.in_flight,
@@ -126,7 +126,9 @@ impl Store {
             .fetch_all(db)
             .await?
         });
-        counts_of(run, by_state)
+        let mut counts = counts_of(run, by_state)?;
+        Box::pin(self.add_gone(run, &mut counts)).await?;
+        Ok(counts)
     }
 
     /// The same from what the batches say of their rows: quick, for people who look often.
@@ -155,6 +157,7 @@ impl Store {
         let mut counts = counts_of(run, by_state)?;
         // Their batches count them among the delivered.
         counts.delivered = counts.delivered.saturating_sub(counts.missing);
+        Box::pin(self.add_gone(run, &mut counts)).await?;
         Ok(counts)
     }
 
@@ -163,7 +166,8 @@ impl Store {
         let requests: i64 = read!(self, db => {
             sqlx::query_scalar(
                 "select (select count(*) from batches b join attempts a on a.batch_id = b.id where b.run_id = $1)
-                      + (select count(*) from event_queue e join attempts a on a.event_id = e.id where e.run_id = $1)",
+                      + (select count(*) from event_queue e join attempts a on a.event_id = e.id where e.run_id = $1)
+                      + (select coalesce(max(gone_requests), 0) from runs where id = $1)",
             )
             .bind(run_id)
             .fetch_one(db)

@@ -223,6 +223,28 @@ impl Store {
         rows.into_iter().map(InputFile::try_from).collect()
     }
 
+    /// Every file that was taken in, oldest first.
+    pub async fn input_files(&self) -> Result<Vec<InputFile>> {
+        let rows: Vec<FileRow> = read!(self, db => {
+            sqlx::query_as(concat!(file_columns!(), "order by id")).fetch_all(db).await?
+        });
+        rows.into_iter().map(InputFile::try_from).collect()
+    }
+
+    /// Notes by which bytes an archived file is known from now on. What it was taken in as stays.
+    pub async fn note_bytes(&self, id: i64, sha256: &str, size: u64) -> Result<()> {
+        let found = write_tx!(self, tx => {
+            sqlx::query("update input_files set sha256 = $2, size = $3 where id = $1 and state = 'archived'")
+                .bind(id)
+                .bind(sha256)
+                .bind(i64::try_from(size).unwrap_or(i64::MAX))
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+        });
+        ensure_rows(found, 1, || format!("file `{id}`"))
+    }
+
     /// Notes where a file is now.
     pub async fn move_file(&self, id: i64, path: &str, state: FileState) -> Result<()> {
         let found = write_tx!(self, tx => {

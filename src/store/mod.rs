@@ -19,13 +19,17 @@ mod evidence;
 mod expectations;
 mod files;
 mod fires;
+mod forget;
+mod gone;
 mod held;
 mod ledger;
 mod lossy;
 mod open;
 mod open_postgres;
 mod passes;
+mod person;
 mod proofs;
+mod prune;
 mod queue;
 mod quota;
 mod redate;
@@ -38,7 +42,9 @@ mod settle;
 mod source;
 mod steps;
 mod suppress;
+mod tidy;
 mod time;
+mod trace;
 mod workers;
 
 use std::sync::Arc;
@@ -60,13 +66,16 @@ pub use events::{
 pub use expectations::Expected;
 pub use files::{FileState, InputFile, NewFile};
 pub use fires::{DueFire, Fire, FireSource};
+pub use forget::{Erased, ForgetError};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
+pub use person::PersonRow;
 pub use proofs::{
     CountOutcome, Found, Look, LookAnswer, LookClaim, PageFound, PeopleToCount, ProofCost, ProofLeft, Prover,
     SoughtRow, Unproved,
 };
+pub use prune::{PruneCounts, PruneStep};
 pub use queue::{NewRow, QueueOutcome, QueueRow};
 pub use quota::{Allowance, Shared};
 pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup};
@@ -79,6 +88,7 @@ pub use source::{
     After, CursorReading, Reading, SourceColumn, SourceDatabase, SourceError, SourceReader, SourceRow,
 };
 pub use suppress::{SuppressedRows, Suppression, SuppressionEntry};
+pub use trace::{Confirmed, Happening, Moment, Story};
 pub use workers::{Worker, WorkerIdentity};
 
 /// The open database. Cheap to clone.

@@ -154,6 +154,7 @@ impl Store {
                 });
             }
         }
+        self.add_gone_causes(run_id, &mut causes).await?;
         Ok(causes)
     }
 

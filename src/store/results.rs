@@ -59,6 +59,35 @@ impl Store {
         Ok(lines)
     }
 
+    /// Every chunk of packed lines of a run, with its part and its number.
+    pub async fn unkept_lines(&self, run_id: i64) -> Result<Vec<(i64, i64, Vec<u8>)>> {
+        let chunks = read!(self, db => {
+            sqlx::query_as("select part, chunk, lines from unkept_lines where run_id = $1 order by part, chunk")
+                .bind(run_id)
+                .fetch_all(db)
+                .await?
+        });
+        Ok(chunks)
+    }
+
+    /// Puts other lines in the place of a chunk, or none.
+    pub async fn replace_unkept(
+        &self,
+        run_id: i64,
+        part: i64,
+        chunk: i64,
+        lines: Option<&[u8]>,
+    ) -> Result<()> {
+        write_tx!(self, tx => {
+            let sql = match lines {
+                Some(_) => "update unkept_lines set lines = $4 where run_id = $1 and part = $2 and chunk = $3",
+                None => "delete from unkept_lines where run_id = $1 and part = $2 and chunk = $3 and $4 is null",
+            };
+            sqlx::query(sql).bind(run_id).bind(part).bind(chunk).bind(lines).execute(&mut *tx).await?;
+        });
+        Ok(())
+    }
+
     /// Forgets the packed lines of a run, once its result files tell of them.
     pub async fn drop_unkept(&self, run_id: i64) -> Result<()> {
         write_tx!(self, tx => {

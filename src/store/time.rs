@@ -63,6 +63,12 @@ impl<'r> Decode<'r, Postgres> for Time {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written(pub(super) Option<Time>);
 
+impl From<Written> for Option<Time> {
+    fn from(Written(time): Written) -> Self {
+        time
+    }
+}
+
 impl Type<Sqlite> for Written {
     fn type_info() -> SqliteTypeInfo {
         <String as Type<Sqlite>>::type_info()

@@ -51,6 +51,7 @@ fn settings(dir: &Path) -> Settings {
         on_unknown: OnUnknown::Hold,
         verify: Verify::None,
         second_look: Duration::ZERO,
+        retention: crate::domain::retention::Retention::default(),
         is_service: true,
     }
 }

@@ -10,6 +10,7 @@ use lumasync::domain::dialect::Dialect;
 use lumasync::domain::event::{EventRules, OnUnknown};
 use lumasync::domain::expect::Expectation;
 use lumasync::domain::proof::Verify;
+use lumasync::domain::retention::Retention;
 use lumasync::domain::retry::RetryPolicy;
 use lumasync::domain::schedule::Schedule;
 use lumasync::domain::tag::TagBook;
@@ -78,6 +79,7 @@ pub(crate) fn settings(root: PathBuf, told: Told) -> Settings {
         on_unknown: OnUnknown::Hold,
         verify: Verify::None,
         second_look: Duration::ZERO,
+        retention: Retention::default(),
         is_service: true,
     }
 }
