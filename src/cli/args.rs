@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::person_args::{ForgetArgs, PruneArgs, TraceArgs};
+use super::notify::NotifyCommand;
 use super::schedule_args::ScheduleCommand;
 use super::suppress_args::SuppressCommand;
 use crate::domain::event::EventState;
@@ -93,6 +94,11 @@ pub(super) enum Command {
     Schedule {
         #[command(subcommand)]
         command: ScheduleCommand,
+    },
+    /// Notices: who is told of what needs a person
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// The database itself
     Db {

@@ -9,6 +9,7 @@ use super::args::{CheckArgs, Global, Output};
 use super::context::{Need, client, folder_settings, load, open_store, sources as places};
 use super::exit::Exit;
 use super::explain::explain;
+use super::notify;
 use super::out;
 use super::sources;
 use super::words::count;
@@ -59,6 +60,7 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
         }
     }
     findings.extend(Box::pin(sources::check(&config, args.connect)).await);
+    findings.extend(notify::check(&config));
     let exit = findings.iter().map(|finding| finding.exit).max().unwrap_or(Exit::Ok);
     let text = || {
         findings.iter().fold(String::new(), |mut text, finding| {

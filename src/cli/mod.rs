@@ -15,6 +15,7 @@ mod forget;
 mod health;
 pub mod init;
 mod intake;
+mod notify;
 mod out;
 mod person;
 mod person_args;
@@ -49,6 +50,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command, DbCommand, EventsCommand, RunsCommand};
 use exit::Exit;
+use notify::NotifyCommand;
 use schedule_args::ScheduleCommand;
 
 /// Runs the command that the arguments name.
@@ -106,6 +108,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
             ScheduleCommand::Pause(args) => schedule::pause(global, args).await,
             ScheduleCommand::Resume(args) => schedule::resume(global, args).await,
         },
+        Command::Notify { command: NotifyCommand::Test } => notify::test(global).await,
         Command::Db { command: DbCommand::Migrate } => db::migrate(global).await,
         Command::Db { command: DbCommand::Prune(args) } => db::prune(global, args).await,
         Command::Sandbox(args) => sandbox::run(global, args).await,

@@ -9,6 +9,7 @@ use super::context::{Need, load};
 use super::crew::Crew;
 use super::exit::Exit;
 use super::health::{AccountHealth, events_json, queue_json};
+use super::notify::{REMEMBERED, left_json, left_text};
 use super::out;
 use super::place::{open_known, program};
 use super::timetable::Outlook;
@@ -16,7 +17,7 @@ use super::words::moment;
 use crate::clock::{Clock, Time};
 use crate::config::Config;
 use crate::engine::is_alive_here;
-use crate::store::{EventDepth, QueueDepth, Run, Store};
+use crate::store::{EventDepth, NoticesLeft, QueueDepth, Run, Store};
 
 /// Runs that are shown.
 const RUNS: u32 = 5;
@@ -32,6 +33,7 @@ struct Health {
     standing: Vec<(i64, String)>,
     runs: Vec<Run>,
     outlook: Outlook,
+    notices: NoticesLeft,
     now: Time,
 }
 
@@ -61,6 +63,7 @@ impl Health {
             standing: store.standing_runs().await?,
             runs: store.runs(RUNS).await?,
             outlook: Outlook::read(config, store, now).await?,
+            notices: store.notices_left(now.minus(REMEMBERED)).await?,
             now,
         })
     }
@@ -79,6 +82,7 @@ impl Health {
             let _ = writeln!(text, "stopped   run {run} needs a person: `{command} runs show {run}`");
         }
         self.outlook.text(&mut text, self.now);
+        left_text(&self.notices, &mut text);
         for run in &self.runs {
             let (status, began) = (run.status.as_str(), moment(run.created_at));
             let whose = if accounts.len() > 1 { format!("{:<10}  ", run.account) } else { String::new() };
@@ -116,6 +120,7 @@ impl Health {
                 .collect::<Vec<_>>(),
             "schedules": self.outlook.next_json(),
             "sources": self.outlook.sources_json(),
+            "notices": left_json(&self.notices),
             "runs": self.runs.iter().map(|run| json!({
                 "run": run.id, "account": run.account, "status": run.status.as_str(), "label": run.label,
                 "reason": run.reason, "created_at": run.created_at.to_string(),

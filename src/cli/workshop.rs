@@ -4,11 +4,13 @@
 use std::num::NonZeroU32;
 
 use anyhow::Context as _;
+use tokio::task::JoinHandle;
 
 use super::args::{Global, SandboxChoice};
 use super::context::{Need, client, instead, load, open_store, settings};
 use super::exit::Exit;
 use super::explain::explain;
+use super::notify::receiver;
 use super::out;
 use super::place::program;
 use super::progress::Pace;
@@ -18,7 +20,7 @@ use crate::config::{Account, Config, Luma, RateLimit};
 use crate::domain::account::MAIN;
 use crate::domain::dialect::Dialect;
 use crate::domain::state::Kind;
-use crate::engine::{DrainEnd, Engine, EngineError, Equipment, Fleet, Stop};
+use crate::engine::{DrainEnd, Engine, EngineError, Equipment, Fleet, Notifier, Stop, Stopper};
 use crate::luma::Throttle;
 use crate::sandbox::{FurtherKey, Limit, Options, Sandbox};
 use crate::store::{Scope, Store};
@@ -30,6 +32,8 @@ pub(super) struct Workshop {
     pub(super) config: Config,
     pub(super) clock: Clock,
     pub(super) sandbox: Option<Sandbox>,
+    /// Tells people outside what has changed, until it is stopped.
+    notifier: (Stopper, JoinHandle<()>),
     /// Accounts whose key is used elsewhere than it was so far.
     moved: Vec<String>,
     /// How lumasync is called so that it finds the same database.
@@ -102,8 +106,12 @@ impl Workshop {
         let first = equipment.next().context("there is no account")?;
         let seed = clock.now().as_micros().unsigned_abs();
         let fleet = Fleet::start(&store, &clock, first, equipment.collect(), seed).await?;
+        let notifier = Notifier::new(&fleet, receiver(&config, &clock)?, seed);
+        notifier.meet().await?;
+        let (stopper, stop) = Stopper::new();
+        let notifier = (stopper, tokio::spawn(async move { notifier.run(&stop).await }));
         let program = program(global, &config);
-        Ok(Some(Self { fleet, store, config, clock, sandbox, moved, program }))
+        Ok(Some(Self { fleet, store, config, clock, sandbox, notifier, moved, program }))
     }
 
     /// Each account that is worked on.
@@ -140,6 +148,11 @@ impl Workshop {
 
     /// Lets everything go, in order.
     pub(super) async fn close(self) -> anyhow::Result<()> {
+        let (stopper, told) = self.notifier;
+        stopper.finish();
+        if let Err(error) = told.await {
+            tracing::error!(%error, "what there was to tell people is left to the next process");
+        }
         let ended = self.fleet.end().await;
         self.store.close().await;
         if let Some(sandbox) = self.sandbox {

@@ -8,6 +8,7 @@ mod database;
 mod expect;
 mod layers;
 mod nearest;
+mod notify;
 mod place;
 mod problem;
 mod reader;
@@ -28,7 +29,8 @@ pub use accounts::Account;
 pub use problem::{ConfigError, Problem};
 pub use sources::{Cursor, Source};
 pub use types::{
-    Batch, Database, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
+    Batch, Database, Encoding, Events, Folder, Luma, Notify, OnError, Queue, RateLimit, Retry, Shutdown,
+    Worker,
 };
 
 use crate::domain::retention::Retention;
@@ -64,6 +66,8 @@ pub struct Config {
     pub queue: Queue,
     /// What events must keep, and what becomes of those in doubt.
     pub events: Events,
+    /// Who is told of what has changed; nobody where Luma is not asked for.
+    pub notify: Option<Notify>,
     /// How long a worker owns what it has taken.
     pub worker: Worker,
     /// How long what has ended is kept.

@@ -9,6 +9,7 @@ use url::{Host, Url};
 use super::accounts::accounts;
 use super::database::database;
 use super::expect::expect;
+use super::notify::notify;
 use super::reader::Reader;
 use super::retention::retention;
 use super::schedule::schedules;
@@ -64,6 +65,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
             max_rows: reader.count("queue.max_rows", 1..=1_000_000),
         },
         events: events(reader),
+        notify: notify(reader, luma_required),
         worker: Worker { lease: reader.duration("worker.lease", Duration::from_secs(5)) },
         retention: retention(reader),
         shutdown: Shutdown { grace: reader.duration("shutdown.grace", Duration::ZERO) },
@@ -177,13 +179,7 @@ fn base_url_of(text: &str) -> Result<Url, Wrong> {
     let hint = "write it like `https://api.lu.ma`";
     let mut url =
         Url::parse(text.trim()).map_err(|error| Wrong::new(format!("is not a URL: {error}"), hint))?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
         return Err(Wrong::new("must begin with `https://`, or the key would travel in the open", hint));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -195,6 +191,16 @@ fn base_url_of(text: &str) -> Result<Url, Wrong> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+/// Whether what is sent there stays on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn rate_limit(reader: &mut Reader<'_>, section: &str) -> RateLimit {

@@ -29,7 +29,7 @@ fn sources() -> Sources {
     }
 }
 
-fn load_with(text: &str, change: impl FnOnce(&mut Sources)) -> Result<Config, ConfigError> {
+pub(super) fn load_with(text: &str, change: impl FnOnce(&mut Sources)) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("lumasync.toml");
     fs::write(&path, text).expect("written");
@@ -42,7 +42,7 @@ pub(super) fn load(text: &str) -> Result<Config, ConfigError> {
     load_with(text, |_| {})
 }
 
-fn set(sources: &mut Sources, name: &str, value: &str) {
+pub(super) fn set(sources: &mut Sources, name: &str, value: &str) {
     sources.env.insert(name.into(), value.into());
 }
 
@@ -107,6 +107,8 @@ fn the_documented_defaults_are_the_keys_that_are_read() {
         "luma.calendar_id",
         "luma.dialect",
         "luma.verify",
+        "notify.secret",
+        "notify.url",
         "schedule",
         "source",
     ];
@@ -122,14 +124,13 @@ fn the_required_keys_alone_give_the_documented_defaults() {
     assert_eq!(config.luma.base_url.as_str(), "https://api.lu.ma/");
     assert_eq!(config.luma.api_key.expose_secret(), "s3cret");
     assert_eq!((config.luma.timeout, config.luma.connect_timeout), (seconds(30), seconds(10)));
-    assert_eq!(config.luma.max_in_flight, 4);
     let limit = RateLimit { requests: 200, window: seconds(60), reserve: 5, per_second: 20 };
     assert_eq!(config.luma.rate_limit, limit);
     assert_eq!(
         (config.batch.max_rows, config.batch.max_bytes, config.batch.max_wait),
         (500, 1 << 20, seconds(5))
     );
-    assert_eq!(config.retry.max_attempts, 8);
+    assert_eq!((config.luma.max_in_flight, config.retry.max_attempts), (4, 8));
     assert_eq!((config.retry.initial_backoff, config.retry.max_backoff), (seconds(1), seconds(300)));
     assert_eq!(config.tags, TagBook::default());
     assert_eq!(config.folder.path.as_deref(), Some(Path::new("drop")));

@@ -13,6 +13,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::expect::Expectation;
 use crate::domain::guest::Guests;
+use crate::domain::notice::Topic;
 use crate::domain::proof::Verify;
 
 /// `[database]`
@@ -161,6 +162,17 @@ pub struct Events {
     pub on_unknown: OnUnknown,
     /// What events must keep.
     pub rules: EventRules,
+}
+
+/// `[notify]`
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// Where notices are posted; holds a token.
+    pub url: SecretString,
+    /// What they are signed with.
+    pub secret: Option<SecretString>,
+    /// What is told.
+    pub on: Vec<Topic>,
 }
 
 /// `[worker]`

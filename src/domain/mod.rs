@@ -12,6 +12,7 @@ pub mod email;
 pub mod event;
 pub mod expect;
 pub mod guest;
+pub mod notice;
 pub mod outcome;
 pub mod person;
 pub mod plan;

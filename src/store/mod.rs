@@ -24,6 +24,7 @@ mod gone;
 mod held;
 mod ledger;
 mod lossy;
+mod notices;
 mod open;
 mod open_postgres;
 mod passes;
@@ -69,6 +70,7 @@ pub use fires::{DueFire, Fire, FireSource};
 pub use forget::{Erased, ForgetError};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
+pub use notices::{Change, HookClaim, Notice, NoticesLeft, Posted};
 pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
 pub use person::PersonRow;
 pub use proofs::{

@@ -25,6 +25,7 @@ mod folder_told;
 mod forget;
 mod import;
 mod many;
+mod notify;
 mod postgres;
 mod privacy;
 mod processes;

@@ -39,6 +39,7 @@ mod intake;
 mod interleavings;
 mod looks;
 mod model;
+mod notices;
 mod older;
 mod pauses;
 mod proof;

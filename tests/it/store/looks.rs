@@ -30,7 +30,7 @@ on_every_database! {
 const HELD: Duration = Duration::from_mins(1);
 
 /// A run with so many events, all of them in doubt.
-async fn in_doubt(db: &Fixture, events: u64) -> i64 {
+pub(super) async fn in_doubt(db: &Fixture, events: u64) -> i64 {
     let run = NewRun {
         account: ACCOUNT,
         kind: Kind::Events,
