@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::person_args::{ForgetArgs, PruneArgs, TraceArgs};
 use super::notify::NotifyCommand;
+use super::person_args::{ForgetArgs, PruneArgs, TraceArgs};
 use super::schedule_args::ScheduleCommand;
 use super::suppress_args::SuppressCommand;
 use crate::domain::event::EventState;

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::person::Person;
 use crate::engine::{ForgetFault, Forgotten, forget, printable};
-use crate::store::{Erased, ForgetError, Store};
+use crate::store::{Erased, ForgetError, Store, Suppression};
 
 /// An answer takes no longer than a request may.
 const TRIES: u32 = 120;
@@ -32,11 +32,23 @@ pub(super) async fn run(global: &Global, args: &ForgetArgs) -> anyhow::Result<Ex
         out::talk("error: there is no address\nhint: `lumasync forget ana@example.org`");
         return Ok(Exit::Usage);
     };
+    if args.suppress && person.key().is_none() {
+        out::talk(
+            "error: this is no address, and nobody can be kept from being sent by it\nhint: leave out `--suppress`",
+        );
+        return Ok(Exit::Usage);
+    }
     let config = load(global, Need::Database)?;
     let store = open_known(&config).await?;
     if !args.dry_run && !args.yes && !is_meant(args)? {
         store.close().await;
         return Ok(Exit::Usage);
+    }
+    if let Some(key) = person.key().filter(|_| args.suppress && !args.dry_run) {
+        // First: a list that is just being taken in does not bring them back.
+        let (reason, now) = (Some("asked to be forgotten"), Clock::system().now());
+        store.suppress(&[key], &Suppression { account: None, reason, origin: "forget", now }).await?;
+        store.end_suppressed(now).await?;
     }
     let mut forgotten = match erase(&store, &config, &person, args.dry_run).await {
         Ok(forgotten) => forgotten,
@@ -56,7 +68,7 @@ pub(super) async fn run(global: &Global, args: &ForgetArgs) -> anyhow::Result<Ex
     if !forgotten.is_log_empty {
         out::talk(IN_USE);
     }
-    let beyond = beyond(&forgotten, is_file, args.vacuum);
+    let beyond = beyond(&forgotten, is_file, args.vacuum, args.suppress);
     out::result(
         global.output,
         || text(&forgotten, &beyond, args.dry_run),
@@ -96,10 +108,16 @@ async fn erase(
 }
 
 /// What is out of reach, and what to do about it.
-fn beyond(forgotten: &Forgotten, is_file: bool, is_vacuumed: bool) -> Vec<String> {
+fn beyond(forgotten: &Forgotten, is_file: bool, is_vacuumed: bool, is_suppressed: bool) -> Vec<String> {
     let mut beyond = vec![
         "Luma: open the person in the calendar and remove them there".to_owned(),
-        "the databases and lists that rows come from: a list that names the person brings them back".to_owned(),
+        if is_suppressed {
+            "the databases and lists that rows come from: they are read, and the person is left out".to_owned()
+        } else {
+            "the databases and lists that rows come from: a list that names the person brings them back, \
+             unless `--suppress` keeps them from it"
+                .to_owned()
+        },
         "backups, copies of this database, result files that were copied elsewhere, and logs at the levels `debug` \
          and `trace`"
             .to_owned(),

@@ -9,12 +9,16 @@ pub(super) struct TraceArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct ForgetArgs {
     /// Whose address
     pub(super) email: String,
     /// Only say what would be erased
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Also never send them again, whatever list they are on: what is kept of them is a keyed hash
+    #[arg(long)]
+    pub(super) suppress: bool,
     /// Do not ask
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) yes: bool,

@@ -47,7 +47,7 @@ pub enum ForgetError {
 }
 
 /// Where an address may be quoted: the table, its key and the column.
-const TEXTS: [(&str, &str, &str); 11] = [
+const TEXTS: [(&str, &str, &str); 13] = [
     ("member_queue", "id", "reason"),
     ("attempts", "id", "detail"),
     ("runs", "id", "reason"),
@@ -59,6 +59,8 @@ const TEXTS: [(&str, &str, &str); 11] = [
     ("schedule_fires", "id", "reason"),
     ("schedule_fire_sources", "fire_id", "reason"),
     ("event_queue", "id", "reason"),
+    ("suppressions", "id", "reason"),
+    ("suppressions", "id", "origin"),
 ];
 
 /// Where a source or a look stands, which may be an address: which rows, and how that is given up.

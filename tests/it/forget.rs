@@ -130,6 +130,21 @@ fn nothing_of_the_address_is_left_and_the_numbers_stay() {
     assert_eq!(numbers(&bench), before, "nothing comes back by itself");
 }
 
+#[test]
+fn whoever_is_forgotten_and_suppressed_is_never_sent_again_and_nothing_names_them() {
+    let bench = Bench::new("", "folder.path = \"\"");
+    bench.scratch.write("list.csv", format!("email\n{WHO}\nbo@example.org\n"));
+    bench.sync(["list.csv"]).run().with_code(0);
+    fs::remove_file(bench.scratch.path("list.csv")).expect("removed");
+    bench.lumasync(["forget", "nobody", "--suppress", "--yes"]).run().with_code(2);
+    forget(&bench, &["--yes", "--suppress", "--vacuum"], 0);
+    assert_eq!(holding(&bench, WHO), Vec::<String>::new());
+    let requests = bench.luma.snapshot().imports;
+    bench.scratch.write("list.csv", format!("email\n{WHO}\n"));
+    bench.sync(["list.csv"]).run().with_code(0);
+    assert_eq!(bench.luma.snapshot().imports, requests, "asked to be left alone, and was not");
+}
+
 fn forget_x(bench: &Bench, x: &str) {
     bench.lumasync(["forget", x, "--yes", "--vacuum"]).run().with_code(0);
 }
