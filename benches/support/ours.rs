@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use lumasync::clock::Clock;
 use lumasync::domain::batch::BatchLimits;
+use lumasync::domain::guard::Guards;
 use lumasync::domain::retry::RetryPolicy;
 use lumasync::domain::tag::{TagBook, TagId, TagSet};
 use lumasync::engine::{DrainEnd, Engine, MAIN_ACCOUNT, Settings, Stop, Stopper, Taken, Taking};
@@ -138,6 +139,7 @@ fn settings(file: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
         expectations: Vec::new(),
         event_rules: lumasync::domain::event::EventRules::default(),
         on_unknown: lumasync::domain::event::OnUnknown::Hold,
+        guards: Guards::default(),
         verify: lumasync::domain::proof::Verify::None,
         retention: lumasync::domain::retention::Retention::default(),
         second_look: Duration::ZERO,

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::notify::NotifyCommand;
 use super::person_args::{ForgetArgs, PruneArgs, TraceArgs};
+use super::runs_args::RunsCommand;
 use super::schedule_args::ScheduleCommand;
 use super::suppress_args::SuppressCommand;
 use crate::domain::event::EventState;
@@ -65,6 +66,10 @@ pub(super) enum Command {
     Run(RunArgs),
     /// One pass now, to the end, with progress
     Sync(SyncArgs),
+    /// What a sync would send: who is new, requests, minutes at the limit, warnings; sends nothing
+    Plan(PlanArgs),
+    /// Carry out a plan, exactly as it was made, or refuse because the world has moved
+    Apply(ApplyArgs),
     /// Health at a glance: queue depth, last runs, quota
     Status(StatusArgs),
     /// The history of runs
@@ -130,7 +135,7 @@ pub(super) struct CheckArgs {
 }
 
 /// The built-in Luma in place of the configured one.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct SandboxChoice {
     /// Use the built-in Luma instead of the configured one
     #[arg(long)]
@@ -146,8 +151,9 @@ pub(super) struct RunArgs {
     pub(super) sandbox: SandboxChoice,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct SyncArgs {
+/// What is to be taken in.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Selection {
     /// Files to take in; neither files nor sources mean the drop folder, every source, the queues and whatever
     /// is left over
     pub(super) files: Vec<PathBuf>,
@@ -171,11 +177,40 @@ pub(super) struct SyncArgs {
     pub(super) sandbox: SandboxChoice,
 }
 
-impl SyncArgs {
+impl Selection {
     /// Whether everything there is is meant.
     pub(super) fn names_nothing(&self) -> bool {
         self.files.is_empty() && self.sources.is_empty()
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    #[command(flatten)]
+    pub(super) what: Selection,
+    /// Only show what would be sent, as `plan` does
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+    /// Approve what a guard holds of this pass
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) what: Selection,
+    /// Also write the plan into a file, for `apply`; it holds no address
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// What `plan --out` has written
+    pub(super) plan: PathBuf,
+    #[command(flatten)]
+    pub(super) sandbox: SandboxChoice,
 }
 
 #[derive(Debug, Args)]
@@ -236,26 +271,6 @@ pub(super) struct ResolveArgs {
     /// Who decides [default: $USER]
     #[arg(long, value_name = "NAME")]
     pub(super) by: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum RunsCommand {
-    /// The last runs, newest first
-    List {
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
-    },
-    /// One run: counts, and errors grouped by cause with first lines
-    Show {
-        /// Its number
-        id: i64,
-    },
-    /// Give up what is left of a run: rows that wait are not sent, those in a request end as it does
-    Cancel {
-        /// Its number
-        id: i64,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
-use super::args::{Global, KindChoice, SandboxChoice, SyncArgs};
+use super::args::{Global, KindChoice, SandboxChoice, Selection};
 use super::out;
 use super::place::{SANDBOX_DATABASE, this_command_on};
 use super::sources::sources_of;
@@ -58,7 +58,7 @@ pub(super) fn sources(global: &Global, need: Need) -> Sources {
 
 /// Whether the tags for every row may be right, before anything is made; where they are wrong it is told.
 /// A name that only Luma knows is looked for later.
-pub(super) fn are_tags_sound(global: &Global, args: &SyncArgs) -> anyhow::Result<bool> {
+pub(super) fn are_tags_sound(global: &Global, args: &Selection) -> anyhow::Result<bool> {
     if args.tags.is_empty() {
         return Ok(true);
     }
@@ -165,6 +165,7 @@ pub(super) fn settings(config: &Config, account: &Account, origin: String, is_se
         expectations: expectations(config),
         event_rules: EventRules { dialect: account.luma.dialect, ..config.events.rules.clone() },
         on_unknown: config.events.on_unknown,
+        guards: config.guard,
         verify: account.luma.verify,
         second_look: account.luma.second_look,
         retention: config.retention,

@@ -16,6 +16,8 @@ pub(super) enum Exit {
     Ok,
     /// Finished, but some rows are invalid, rejected or failed.
     Partial,
+    /// A run waits for somebody to approve it.
+    Held,
     /// Nobody knows whether some events exist.
     Unknown,
     /// It failed.
@@ -40,6 +42,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Partial => 4,
+            Self::Held => 5,
             Self::Unknown => 6,
             Self::TryLater => 75,
             Self::Config => 78,

@@ -90,7 +90,8 @@ impl AccountHealth {
 
     fn has_work(&self) -> bool {
         let events = self.events;
-        self.depth.new + self.depth.pending + events.new + events.pending + events.unknown > 0
+        self.depth.new + self.depth.pending + self.depth.held + events.new + events.pending + events.unknown
+            > 0
     }
 
     pub(super) fn text(&self, command: &str) -> String {
@@ -101,8 +102,9 @@ impl AccountHealth {
             (None, _) => "Luma was not asked yet whose key it is".to_owned(),
         };
         let oldest = self.oldest.map(|age| format!("; the oldest waits {}", span(age))).unwrap_or_default();
+        let held = if depth.held > 0 { format!(", {} held", depth.held) } else { String::new() };
         let mut text = format!(
-            "account   {}: {user}\nqueue     {} new, {} pending, {} in flight{oldest}\n",
+            "account   {}: {user}\nqueue     {} new, {} pending, {} in flight{held}{oldest}\n",
             self.name, depth.new, depth.pending, depth.in_flight
         );
         if self.events != EventDepth::default() {
@@ -183,7 +185,7 @@ impl AccountHealth {
 pub(super) fn queue_json(depth: &QueueDepth, oldest: Option<Duration>) -> Value {
     json!({
         "new": depth.new, "pending": depth.pending, "in_flight": depth.in_flight,
-        "stopped": depth.stopped, "oldest_seconds": oldest.map(|age| age.as_secs()),
+        "stopped": depth.stopped, "held": depth.held, "oldest_seconds": oldest.map(|age| age.as_secs()),
     })
 }
 

@@ -5,13 +5,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{KindChoice, SyncArgs};
+use super::args::{KindChoice, Selection};
 use super::exit::Exit;
 use super::explain::explain_std;
 use super::words::{count, moment};
 use super::workshop::Desk;
-use super::{out, sources};
-use crate::domain::state::Kind;
+use super::{approve, out, sources};
+use crate::domain::state::{Kind, RunStatus};
+use crate::domain::tag::TagSet;
 use crate::engine::{DropFolder, EngineError, Stop, Taken, Taking, printable};
 use crate::store::{FileState, PassState, Run, RunSource, StoreError};
 
@@ -25,6 +26,8 @@ pub(super) struct Pass {
     pub(super) runs: Vec<i64>,
     /// Those of them that had ended before it.
     pub(super) earlier: Vec<i64>,
+    /// Those of them that were held before it.
+    pub(super) held: Vec<i64>,
     /// The worst that happened to an input.
     pub(super) exit: Option<Exit>,
 }
@@ -33,12 +36,13 @@ impl Pass {
     pub(super) fn add(&mut self, other: Self) {
         self.runs.extend(other.runs);
         self.earlier.extend(other.earlier);
+        self.held.extend(other.held);
         self.exit = self.exit.max(other.exit);
     }
 }
 
-pub(super) async fn take_files(args: &SyncArgs, desk: &Desk<'_>, stop: &Stop) -> Result<Pass, EngineError> {
-    let mut pass = Pass::default();
+pub(super) async fn take_files(args: &Selection, desk: &Desk<'_>, stop: &Stop) -> Result<Pass, EngineError> {
+    let mut pass = Pass { held: approve::held(desk).await?, ..Pass::default() };
     let tags = desk.engine.resolve_tags(&args.tags, stop).await?;
     for path in &args.files {
         // It is read more than once: what a pipe holds is gone after the first time.
@@ -48,18 +52,7 @@ pub(super) async fn take_files(args: &SyncArgs, desk: &Desk<'_>, stop: &Stop) ->
             pass.exit = pass.exit.max(Some(Exit::Failed));
             continue;
         }
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-        let taking = Taking {
-            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            path,
-            source: RunSource::File,
-            extra_tags: tags.clone(),
-            again: args.again,
-        };
-        let kind = match args.kind {
-            KindChoice::Members => Kind::Members,
-            KindChoice::Events => Kind::Events,
-        };
+        let (kind, taking) = by_hand(path, args, &tags);
         match take_in(kind, &taking, desk, stop).await {
             Ok(Taken::Now(file)) => {
                 if let Some(shape) = &file.shape {
@@ -69,6 +62,8 @@ pub(super) async fn take_files(args: &SyncArgs, desk: &Desk<'_>, stop: &Stop) ->
             }
             Ok(Taken::Before(file)) => {
                 let goes_on = taken_before(&taking.path, kind, file.run_id, desk).await?;
+                // Whoever names the file means its run.
+                pass.held.retain(|run| *run != file.run_id);
                 if !pass.runs.contains(&file.run_id) {
                     pass.runs.push(file.run_id);
                     pass.earlier.extend((!goes_on).then_some(file.run_id));
@@ -88,6 +83,23 @@ pub(super) async fn take_files(args: &SyncArgs, desk: &Desk<'_>, stop: &Stop) ->
     Ok(pass)
 }
 
+/// A file that was named, and how it is taken in.
+pub(super) fn by_hand(path: &Path, args: &Selection, tags: &TagSet) -> (Kind, Taking) {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let taking = Taking {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path,
+        source: RunSource::File,
+        extra_tags: tags.clone(),
+        again: args.again,
+    };
+    let kind = match args.kind {
+        KindChoice::Members => Kind::Members,
+        KindChoice::Events => Kind::Events,
+    };
+    (kind, taking)
+}
+
 /// Takes in a file. Where another process takes in the same one, both go on from where the other is; each
 /// part is written once.
 async fn take_in(kind: Kind, taking: &Taking, desk: &Desk<'_>, stop: &Stop) -> Result<Taken, EngineError> {
@@ -104,6 +116,10 @@ async fn take_in(kind: Kind, taking: &Taking, desk: &Desk<'_>, stop: &Stop) -> R
 /// The same bytes again: work that was left goes on, and nothing else is sent. Whether there was any.
 async fn taken_before(path: &Path, kind: Kind, run_id: i64, desk: &Desk<'_>) -> Result<bool, EngineError> {
     let Some(run) = desk.workshop.store.run(run_id).await? else { return Ok(false) };
+    if run.status == RunStatus::Held {
+        out::talk(&format!("`{}` was taken in by run {run_id}, which is held", path.display()));
+        return Ok(true);
+    }
     let is_in_doubt = desk.engine.looks_left(run_id).await? > 0;
     let goes_on = is_in_doubt || desk.workshop.store.has_work(run_id).await?;
     if goes_on {
@@ -125,7 +141,7 @@ async fn taken_before(path: &Path, kind: Kind, run_id: i64, desk: &Desk<'_>) -> 
 
 /// No names: the folder, every source, the queue, and whatever earlier runs have left.
 pub(super) async fn take_everything(desk: &Desk<'_>, stop: &Stop) -> Result<Pass, EngineError> {
-    let mut pass = Pass::default();
+    let mut pass = Pass { held: approve::held(desk).await?, ..Pass::default() };
     desk.engine.end_doubts().await?;
     for run in desk.workshop.store.stopped_runs(Some(desk.engine.account())).await? {
         let program = &desk.workshop.program;

@@ -2,6 +2,8 @@
 //!
 //! Reads the configuration, builds the engine, shows what it did. Decides nothing about rows.
 
+mod apply;
+mod approve;
 mod args;
 mod check;
 mod completions;
@@ -13,6 +15,7 @@ mod exit;
 mod explain;
 mod forget;
 mod health;
+mod hold;
 pub mod init;
 mod intake;
 mod notify;
@@ -20,12 +23,16 @@ mod out;
 mod person;
 mod person_args;
 mod place;
+mod plan;
+mod plan_file;
+mod plan_text;
 mod progress;
 mod rejected_events;
 mod rejects;
 mod retry;
 mod run;
 mod runs;
+mod runs_args;
 mod sandbox;
 mod schedule;
 mod schedule_args;
@@ -48,9 +55,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, DbCommand, EventsCommand, RunsCommand};
+use args::{Cli, Command, DbCommand, EventsCommand};
 use exit::Exit;
 use notify::NotifyCommand;
+use runs_args::RunsCommand;
 use schedule_args::ScheduleCommand;
 
 /// Runs the command that the arguments name.
@@ -89,10 +97,16 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(global, args).await,
         // A service is large, and begun once.
         Command::Run(args) => Box::pin(run::run(global, args)).await,
+        Command::Sync(args) if args.dry_run => Box::pin(plan::run(global, &args.what, None)).await,
         Command::Sync(args) => sync::run(global, args).await,
+        Command::Plan(args) => Box::pin(plan::run(global, &args.what, args.out.as_deref())).await,
+        Command::Apply(args) => Box::pin(apply::run(global, args)).await,
         Command::Status(args) => status::run(global, args).await,
         Command::Runs { command: RunsCommand::List { limit } } => runs::list(global, *limit).await,
         Command::Runs { command: RunsCommand::Show { id } } => runs::show(global, *id).await,
+        Command::Runs { command: RunsCommand::Approve { id, by } } => {
+            approve::run(global, *id, by.as_deref()).await
+        }
         Command::Runs { command: RunsCommand::Cancel { id } } => runs::cancel(global, *id).await,
         Command::Events { command: EventsCommand::List(args) } => events::list(global, args).await,
         Command::Events { command: EventsCommand::Show { id } } => events::show(global, *id).await,

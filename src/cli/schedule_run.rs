@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::approve;
 use super::args::Global;
 use super::exit::Exit;
 use super::explain::explain;
@@ -121,6 +122,9 @@ async fn send(desk: &Desk<'_>, runs: &[i64], screen: &Screen, stop: &Stop) -> Re
     for run in runs {
         desk.engine.release(*run).await?;
     }
+    let held = approve::held(desk).await?;
+    let runs: Vec<i64> = runs.iter().filter(|run| !held.contains(run)).copied().collect();
+    let runs = runs.as_slice();
     let rows = desk.left(runs).await?;
     verify::announce(desk, runs).await?;
     if rows == 0 {

@@ -1,6 +1,6 @@
 //! Sources on the command line: which ones are meant, taking them in, and a look at each.
 
-use super::args::{Global, SyncArgs};
+use super::args::{Global, Selection};
 use super::check::Finding;
 use super::context::{Need, sources as places};
 use super::exit::Exit;
@@ -15,7 +15,7 @@ use crate::engine::{EngineError, Source, SourceCursor, Stop, look_at};
 use crate::store::SourceDatabase;
 
 /// Whether every source that was named is there, before anything is made; what is not is told.
-pub(super) fn are_known(global: &Global, args: &SyncArgs) -> anyhow::Result<bool> {
+pub(super) fn are_known(global: &Global, args: &Selection) -> anyhow::Result<bool> {
     if args.sources.is_empty() {
         return Ok(true);
     }
@@ -91,7 +91,7 @@ pub(super) fn sources_of(config: &Config, account: &str) -> Vec<Source> {
 }
 
 /// What the engine is told of a source.
-fn source_of(source: &config::Source) -> Result<Source, &config::Problem> {
+pub(super) fn source_of(source: &config::Source) -> Result<Source, &config::Problem> {
     let (database, place) = match source.database.as_ref()? {
         Database::Sqlite(path) => (SourceDatabase::Sqlite(path.clone()), path.display().to_string()),
         Database::Postgres { url, place } => (SourceDatabase::Postgres(url.clone()), place.clone()),

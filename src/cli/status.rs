@@ -17,7 +17,7 @@ use super::words::moment;
 use crate::clock::{Clock, Time};
 use crate::config::Config;
 use crate::engine::is_alive_here;
-use crate::store::{EventDepth, NoticesLeft, QueueDepth, Run, Store};
+use crate::store::{EventDepth, HeldRun, NoticesLeft, QueueDepth, Run, Store};
 
 /// Runs that are shown.
 const RUNS: u32 = 5;
@@ -29,6 +29,8 @@ struct Health {
     crew: Crew,
     /// Runs that ended with rows left to send.
     stopped: Vec<i64>,
+    /// Runs that wait for a person.
+    held: Vec<HeldRun>,
     /// Open runs that nobody sends, and why.
     standing: Vec<(i64, String)>,
     runs: Vec<Run>,
@@ -60,6 +62,7 @@ impl Health {
             accounts: AccountHealth::of_all(config, store, now).await?,
             crew: Crew::new(store.workers().await?, now),
             stopped: store.stopped_runs(None).await?,
+            held: store.held_runs().await?,
             standing: store.standing_runs().await?,
             runs: store.runs(RUNS).await?,
             outlook: Outlook::read(config, store, now).await?,
@@ -81,6 +84,10 @@ impl Health {
         for run in &self.stopped {
             let _ = writeln!(text, "stopped   run {run} needs a person: `{command} runs show {run}`");
         }
+        for HeldRun { id, reason, .. } in &self.held {
+            let _ =
+                writeln!(text, "held      run {id} waits for a person: {reason}: `{command} runs show {id}`");
+        }
         self.outlook.text(&mut text, self.now);
         left_text(&self.notices, &mut text);
         for run in &self.runs {
@@ -101,6 +108,7 @@ impl Health {
                 pending: sum.pending + depth.pending,
                 in_flight: sum.in_flight + depth.in_flight,
                 stopped: sum.stopped + depth.stopped,
+                held: sum.held + depth.held,
                 oldest: None,
             });
         let oldest = self.accounts.iter().filter_map(|account| account.oldest).max();
@@ -116,6 +124,9 @@ impl Health {
             "folder": main["folder"],
             "accounts": accounts,
             "stopped_runs": self.stopped,
+            "held_runs": self.held.iter().map(|run| json!({
+                "run": run.id, "account": run.account, "label": run.label, "reason": run.reason,
+            })).collect::<Vec<_>>(),
             "standing_runs": self.standing.iter().map(|(run, why)| json!({ "run": run, "reason": why }))
                 .collect::<Vec<_>>(),
             "schedules": self.outlook.next_json(),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
+use super::hold::Hold;
 use super::words::{count, moment};
 use super::workshop::REHEARSAL;
 use crate::clock::Time;
@@ -29,6 +30,8 @@ pub(super) struct Summary {
     pub(super) events: Vec<EventRow>,
     /// How its file was read.
     pub(super) read_as: Option<String>,
+    /// What it is or was held for.
+    pub(super) hold: Hold,
     /// Why nothing of it is sent just now.
     pub(super) blocked: Option<String>,
     /// The built-in Luma took it.
@@ -65,6 +68,7 @@ impl Summary {
             .filter(|(until, _)| *until > now && run.finished_at.is_none() && counts.pending > 0)
             .map(|(until, why)| format!("blocked until {}: {why}", moment(until)));
         let events = events_of(store, &run).await?;
+        let hold = Hold::read(store, &run).await?;
         let report = RunReport { run, counts, requests };
         Ok(Some(Self {
             report,
@@ -73,6 +77,7 @@ impl Summary {
             twins,
             events,
             read_as,
+            hold,
             blocked,
             is_rehearsal,
             is_earlier: false,
@@ -86,7 +91,8 @@ impl Summary {
             RunStatus::Succeeded => Exit::Ok,
             _ if self.report.counts.unknown > 0 => Exit::Unknown,
             RunStatus::Partial | RunStatus::Canceled => Exit::Partial,
-            RunStatus::Queued | RunStatus::Running | RunStatus::Held => Exit::TryLater,
+            RunStatus::Held => Exit::Held,
+            RunStatus::Queued | RunStatus::Running => Exit::TryLater,
         }
     }
 
@@ -101,7 +107,9 @@ impl Summary {
         if run.account != MAIN {
             let _ = write!(text, "\n  account {}", run.account);
         }
-        for said in [&run.reason, &self.blocked].into_iter().flatten() {
+        self.hold.text(&mut text, thing(run.source));
+        let reason = run.reason.as_ref().filter(|_| run.status != RunStatus::Held);
+        for said in [reason, self.blocked.as_ref()].into_iter().flatten() {
             let _ = write!(text, "\n  {said}");
         }
         if let Some(read_as) = &self.read_as {
@@ -203,7 +211,17 @@ impl Summary {
                 count(counts.pending, "row")
             ));
         }
-        if *status == RunStatus::Queued && *source == RunSource::Sql {
+        if *status == RunStatus::Held {
+            hints.push(format!(
+                "nothing of it is sent: `{command} runs approve {id}` lets exactly this run go, \
+                 `{command} runs cancel {id}` gives it up"
+            ));
+        }
+        if *status == RunStatus::Queued && (*source == RunSource::Queue || self.hold.approved.is_some()) {
+            hints.push(format!(
+                "the service sends it, or `{command} sync`; `{command} runs cancel {id}` gives it up"
+            ));
+        } else if *status == RunStatus::Queued && *source == RunSource::Sql {
             hints.push(format!("it is being taken in; `{command} runs cancel {id}` gives it up"));
         } else if *status == RunStatus::Queued {
             hints.push(format!(
@@ -229,6 +247,10 @@ impl Summary {
             "label": run.label,
             "status": run.status.as_str(),
             "reason": run.reason,
+            "held_for": self.hold.concerns_json(),
+            "new_members": run.new_members,
+            "new_people": self.hold.people_json(),
+            "approved": self.hold.approved_json(),
             "blocked": self.blocked,
             "read_as": self.read_as,
             "already_taken": self.is_earlier,

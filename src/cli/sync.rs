@@ -3,7 +3,8 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::args::{Global, SyncArgs};
+use super::approve;
+use super::args::{Global, Selection, SyncArgs};
 use super::context::are_tags_sound;
 use super::exit::Exit;
 use super::explain::{explain, explain_std};
@@ -21,19 +22,23 @@ use crate::store::Scope;
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &SyncArgs) -> anyhow::Result<Exit> {
-    if !are_tags_sound(global, args)? || !sources::are_known(global, args)? {
-        return Ok(Exit::Usage);
-    }
-    let task = if args.names_nothing() { Task::Everything } else { Task::Files };
-    // Files are for one account, whatever the others wait for; sources say whose they are.
-    let of_files = (task == Task::Files && args.sources.is_empty()).then_some(MAIN_ACCOUNT);
-    let account = args.account.as_deref().or(of_files);
-    let opened = Box::pin(Workshop::open(global, &args.sandbox, task, account)).await?;
-    let Some(workshop) = opened else { return Ok(Exit::Usage) };
+    let Some(workshop) = open(global, &args.what).await? else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let result = pass(global, args, &workshop, &stop).await;
     name_what_stays(&workshop);
     workshop.close_after(result, &signals).await
+}
+
+/// The workshop for what was named; `None` where something of it cannot be right, which is told.
+pub(super) async fn open(global: &Global, what: &Selection) -> anyhow::Result<Option<Workshop>> {
+    if !are_tags_sound(global, what)? || !sources::are_known(global, what)? {
+        return Ok(None);
+    }
+    let task = if what.names_nothing() { Task::Everything } else { Task::Files };
+    // Files are for one account, whatever the others wait for; sources say whose they are.
+    let of_files = (task == Task::Files && what.sources.is_empty()).then_some(MAIN_ACCOUNT);
+    let account = what.account.as_deref().or(of_files);
+    Box::pin(Workshop::open(global, &what.sandbox, task, account)).await
 }
 
 /// Every account at once: what one of them waits for, or is refused, holds up no other.
@@ -72,13 +77,14 @@ async fn pass_of(
         // What the ledger calls delivered may be somebody else's: asked before it is believed.
         desk.engine.check_identity(stop).await?;
     }
-    let taken = if args.names_nothing() {
+    let everything = args.what.names_nothing();
+    let taken = if everything {
         Box::pin(take_everything(desk, stop)).await
     } else {
-        take_files(args, desk, stop).await
+        take_files(&args.what, desk, stop).await
     };
     let sent = match taken {
-        Ok(pass) => send(args, pass, desk, screen, stop).await,
+        Ok(pass) => send(Sending { everything, yes: args.yes }, pass, desk, screen, stop).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &sent {
@@ -87,8 +93,17 @@ async fn pass_of(
     sent
 }
 
-async fn send(
-    args: &SyncArgs,
+/// How a pass is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sending {
+    /// With all else that waits.
+    pub(super) everything: bool,
+    /// With what a guard holds of it.
+    pub(super) yes: bool,
+}
+
+pub(super) async fn send(
+    how: Sending,
     mut pass: Pass,
     desk: &Desk<'_>,
     screen: &Screen,
@@ -97,13 +112,19 @@ async fn send(
     for run in &pass.runs {
         desk.engine.release(*run).await?;
     }
-    let rows = desk.left(&pass.runs).await?;
+    if how.yes {
+        let own: Vec<i64> = pass.runs.iter().filter(|run| !pass.held.contains(run)).copied().collect();
+        approve::approve_all(desk, &own).await?;
+    }
+    let held = approve::held(desk).await?;
+    let runs: Vec<i64> = pass.runs.iter().filter(|run| !held.contains(run)).copied().collect();
+    let rows = desk.left(&runs).await?;
     let mut is_halted = false;
-    verify::announce(desk, &pass.runs).await?;
+    verify::announce(desk, &runs).await?;
     if rows > 0 {
         desk.engine.check_identity(stop).await?;
         let progress = desk.engine.progress();
-        let drain = Box::pin(drain(args, &pass.runs, desk, stop));
+        let drain = Box::pin(drain(how, &runs, desk, stop));
         let drained =
             show(screen, desk.engine.account(), progress, rows, desk.pace(), &desk.workshop.clock, drain)
                 .await;
@@ -122,12 +143,12 @@ async fn send(
     }
     desk.engine.drop_canceled().await?;
     if !is_halted {
-        verify::prove(desk, &pass.runs, rows > 0, screen, stop).await?;
+        verify::prove(desk, &runs, rows > 0, screen, stop).await?;
     }
-    for run in &pass.runs {
+    for run in &runs {
         desk.engine.finish_run(*run).await?;
     }
-    if args.names_nothing()
+    if how.everything
         && let Some(mut folder) = open_folder(desk)?
     {
         desk.engine.folder_pass(&mut folder, stop).await?;
@@ -135,8 +156,8 @@ async fn send(
     Ok(pass)
 }
 
-async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> Result<DrainEnd, EngineError> {
-    if args.names_nothing() {
+async fn drain(how: Sending, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> Result<DrainEnd, EngineError> {
+    if how.everything {
         // Neither is cut off where the other ends: what has left is settled by who sent it.
         let (events, members) = tokio::join!(
             desk.engine.drain_events(Scope::All, false, stop),
@@ -147,7 +168,7 @@ async fn drain(args: &SyncArgs, runs: &[i64], desk: &Desk<'_>, stop: &Stop) -> R
     Box::pin(desk.drain(runs, stop)).await
 }
 
-async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Result<Exit> {
+pub(super) async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Result<Exit> {
     let Some(Desk { workshop, .. }) = desks.first() else { return Ok(Exit::Ok) };
     let mut summaries = Vec::new();
     for run in &pass.runs {
@@ -179,7 +200,7 @@ async fn report(global: &Global, desks: &[Desk<'_>], pass: &Pass) -> anyhow::Res
 }
 
 /// Nothing is left behind but what is named here.
-fn name_what_stays(workshop: &Workshop) {
+pub(super) fn name_what_stays(workshop: &Workshop) {
     let database = &workshop.config.database;
     match &workshop.sandbox {
         Some(sandbox) => {

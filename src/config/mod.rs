@@ -6,6 +6,7 @@
 mod accounts;
 mod database;
 mod expect;
+mod guard;
 mod layers;
 mod nearest;
 mod notify;
@@ -33,6 +34,7 @@ pub use types::{
     Worker,
 };
 
+use crate::domain::guard::Guards;
 use crate::domain::retention::Retention;
 use crate::domain::schedule::Schedule;
 use crate::domain::tag::TagBook;
@@ -62,6 +64,8 @@ pub struct Config {
     pub folder: Folder,
     /// Somebody else's databases that members are read from.
     pub sources: Vec<Source>,
+    /// What a run is held for.
+    pub guard: Guards,
     /// How the queue table is read.
     pub queue: Queue,
     /// What events must keep, and what becomes of those in doubt.

@@ -9,6 +9,7 @@ use url::{Host, Url};
 use super::accounts::accounts;
 use super::database::database;
 use super::expect::expect;
+use super::guard::guard;
 use super::notify::notify;
 use super::reader::Reader;
 use super::retention::retention;
@@ -60,6 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         schedules,
         tags,
         folder,
+        guard: guard(reader),
         queue: Queue {
             poll: reader.duration("queue.poll", POLL),
             max_rows: reader.count("queue.max_rows", 1..=1_000_000),

@@ -71,7 +71,7 @@ text_enum! {
         Running = "running",
         /// All its runs have succeeded.
         Succeeded = "succeeded",
-        /// Some rows were not sent.
+        /// Some rows were not sent, or are held.
         Partial = "partial",
         /// A source could not be taken in, or a run failed.
         Failed = "failed",
@@ -85,9 +85,10 @@ impl FireState {
     #[must_use]
     pub fn of_runs(runs: &[RunStatus], is_source_missing: bool) -> Option<Self> {
         let of_run = |run: &RunStatus| match run {
-            RunStatus::Queued | RunStatus::Running | RunStatus::Held => None,
+            RunStatus::Queued | RunStatus::Running => None,
             RunStatus::Succeeded => Some(Self::Succeeded),
-            RunStatus::Partial | RunStatus::Canceled => Some(Self::Partial),
+            // A person may take days: the schedule does not wait for it.
+            RunStatus::Partial | RunStatus::Canceled | RunStatus::Held => Some(Self::Partial),
             RunStatus::Failed => Some(Self::Failed),
         };
         let own = if is_source_missing { Self::Failed } else { Self::Succeeded };
@@ -193,7 +194,8 @@ mod tests {
             (&[Failed, Partial], false, Some(FireState::Failed)),
             (&[Succeeded], true, Some(FireState::Failed)),
             (&[Failed, Running], true, None),
-            (&[Held], false, None),
+            (&[Held, Succeeded], false, Some(FireState::Partial)),
+            (&[Held, Running], false, None),
         ] {
             assert_eq!(FireState::of_runs(runs, missing), state, "{runs:?}");
         }

@@ -22,7 +22,7 @@ impl Awaited {
         for place in 0..rows.len() {
             let row = rows.row(place);
             // Their number of a tag set is the database's; it stands where files have a line.
-            ledger.add(row.email(), row.line.cast_signed());
+            ledger.add_awaited(row.email(), row.line.cast_signed());
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ pub(super) struct Changed {
     pub named: usize,
     /// The tags to send.
     pub wanted: Wanted,
+    /// The set of tags that the ledger shows; `None` of somebody new.
+    pub delivered: Option<i64>,
 }
 
 /// What a part comes to.
@@ -85,7 +87,10 @@ impl Diff {
         for place in places {
             let row = part.row(place);
             match people.iter_mut().find(|person| part.row(person.row).is_twin_of(&row)) {
-                None => people.push(Changed { row: place, named: place, wanted: Wanted::Set(row.set) }),
+                None => {
+                    let wanted = Wanted::Set(row.set);
+                    people.push(Changed { row: place, named: place, wanted, delivered: None });
+                }
                 Some(person) => {
                     self.unkept.push(UnkeptLine { line: row.line, twin: part.row(person.row).line });
                     self.duplicates += 1;
@@ -101,12 +106,18 @@ impl Diff {
     /// Whether the ledger, of which these entries have the person's hash, has all of it.
     fn compare(&mut self, part: &Part, person: Changed, known: &[LedgerEntry<'_>], sets: &KnownSets) {
         let row = part.row(person.row);
-        let mut known = known.iter().filter(|entry| row.is_of(entry.email_key));
-        if known.any(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
+        let own = || known.iter().filter(|entry| row.is_of(entry.email_key));
+        if own().any(|entry| is_covered(&person.wanted, entry.tag_set, sets)) {
             self.unkept.push(UnkeptLine { line: row.line, twin: 0 });
         } else {
-            self.changed.push(person);
+            let delivered = own().find(|entry| !entry.awaited).map(|entry| entry.tag_set);
+            self.changed.push(Changed { delivered, ..person });
         }
+    }
+
+    /// People of whom nothing was delivered before.
+    pub(super) fn new_members(&self) -> u64 {
+        self.changed.iter().filter(|person| person.delivered.is_none()).count() as u64
     }
 }
 

@@ -31,11 +31,11 @@ const NAME_KEPT: usize = 200;
 
 /// What one reading of a file finds.
 #[derive(Debug, Default)]
-struct Survey {
-    rows: usize,
-    invalid: u64,
-    first_invalid: Option<(u64, String)>,
-    shape: String,
+pub(super) struct Survey {
+    pub(super) rows: usize,
+    pub(super) invalid: u64,
+    pub(super) first_invalid: Option<(u64, String)>,
+    pub(super) shape: String,
 }
 
 impl Engine {
@@ -52,8 +52,7 @@ impl Engine {
     async fn take_event_file(&self, taking: &Taking, stop: &Stop) -> Result<Taken, EngineError> {
         let path = taking.path.clone();
         let found = tokio::task::spawn_blocking(move || identity(&path)).await??;
-        let key = format!("{}:events:{}", self.settings.account, found.sha256);
-        let key = self.file_identity(taking, key).await?;
+        let key = self.event_file_key(taking, &found).await?;
         let known = self.store.file_by_identity(&key).await?;
         if let Some(file) = known.filter(|file| file.state != FileState::Taking) {
             return Ok(Taken::Before(file));
@@ -67,6 +66,16 @@ impl Engine {
         self.take_chunks(taking, &found, &file, stop).await?;
         let file = self.store.file_by_identity(&key).await?.unwrap_or(file);
         Ok(Taken::Now(file))
+    }
+
+    /// What a file of events is known by.
+    pub(super) async fn event_file_key(
+        &self,
+        taking: &Taking,
+        found: &Identity,
+    ) -> Result<String, EngineError> {
+        let key = format!("{}:events:{}", self.settings.account, found.sha256);
+        self.file_identity(taking, key).await
     }
 
     async fn begin_events(
@@ -83,6 +92,7 @@ impl Engine {
             trigger: self.trigger(taking.source),
             fire: self.fire,
             verify: Verify::None,
+            planned: false,
             label: &printable(&taking.name),
             now: self.clock.now(),
         };
@@ -187,7 +197,12 @@ fn options(settings: &Settings) -> ReadOptions {
 }
 
 /// Reads a file from end to end and writes nothing.
-fn survey(path: &Path, settings: &Settings, found: &Identity, now: Time) -> Result<Survey, EngineError> {
+pub(super) fn survey(
+    path: &Path,
+    settings: &Settings,
+    found: &Identity,
+    now: Time,
+) -> Result<Survey, EngineError> {
     let mut survey = Survey::default();
     let shape = read_events(path, &options(settings), |row| {
         survey.rows += 1;

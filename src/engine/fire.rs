@@ -177,7 +177,7 @@ impl Engine {
         // What the process had begun that had this fire before is in the way no longer.
         self.store.break_orphaned_passes(self.clock.now()).await?;
         if !self.store.fire_has_pass(fire.id, &source.name).await? {
-            self.take_source(source, Trigger::Schedule, stop).await?;
+            Box::pin(self.take_source(source, Trigger::Schedule, stop)).await?;
         }
         Ok(None)
     }

@@ -23,14 +23,14 @@ use crate::store::{FileState, RunSource};
 /// Event files are small and wait for nobody; lists of members may be long.
 const KINDS: [Kind; 2] = [Kind::Events, Kind::Members];
 
-fn inbox(layout: &Layout, kind: Kind) -> PathBuf {
+pub(super) fn inbox(layout: &Layout, kind: Kind) -> PathBuf {
     match kind {
         Kind::Members => layout.inbox(),
         Kind::Events => layout.event_inbox(),
     }
 }
 
-fn processing(layout: &Layout, kind: Kind) -> PathBuf {
+pub(super) fn processing(layout: &Layout, kind: Kind) -> PathBuf {
     match kind {
         Kind::Members => layout.processing(),
         Kind::Events => layout.event_processing(),
@@ -248,7 +248,11 @@ impl Engine {
 
     /// Files in `processing` whose rows are not all in the queue; of those that nobody has begun to read,
     /// their times decide.
-    async fn left_in_processing(&self, dir: &Path, reach: Reach) -> Result<Vec<PathBuf>, EngineError> {
+    pub(super) async fn left_in_processing(
+        &self,
+        dir: &Path,
+        reach: Reach,
+    ) -> Result<Vec<PathBuf>, EngineError> {
         let known = self.store.folder_files(&self.settings.account).await?;
         let known: HashMap<String, FileState> =
             known.into_iter().map(|file| (file.path, file.state)).collect();
@@ -367,6 +371,6 @@ fn put_away(path: &Path, dir: &Path, name: &str, mut note: serde_json::Value) ->
     Ok(())
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

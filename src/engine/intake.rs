@@ -46,9 +46,7 @@ impl Engine {
     pub async fn take_file(&self, taking: &Taking, stop: &Stop) -> Result<Taken, EngineError> {
         let path = taking.path.clone();
         let found = tokio::task::spawn_blocking(move || identity(&path)).await??;
-        // The bytes, whose key they are for, and the tags that were asked for with them.
-        let key = format!("{}:{}:{}", self.settings.account, found.sha256, taking.extra_tags);
-        let key = self.file_identity(taking, key).await?;
+        let key = self.file_key(taking, &found).await?;
         let known = self.store.file_by_identity(&key).await?;
         if let Some(file) = known.as_ref().filter(|file| file.state != FileState::Taking) {
             return Ok(Taken::Before(file.clone()));
@@ -57,7 +55,10 @@ impl Engine {
         let (first, parts) =
             known.map_or_else(|| (0, parts_for(bytes)), |file| (file.parts_done, file.parts));
         let ledger = self.read_ledger_ahead(first, parts, bytes).await?;
-        let survey = Box::pin(self.survey(taking, parts, &found, stop)).await?;
+        let (survey, warnings) = Box::pin(self.survey(taking, parts, &found, stop)).await?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         let file = self.begin(taking, &found, &key, parts, &survey).await?;
         if file.state == FileState::Taking {
             if file.parts_done != first {
@@ -77,6 +78,12 @@ impl Engine {
         Ok(Taken::Now(file))
     }
 
+    /// The bytes, whose key they are for, and the tags that were asked for with them.
+    pub(super) async fn file_key(&self, taking: &Taking, found: &Identity) -> Result<String, EngineError> {
+        let key = format!("{}:{}:{}", self.settings.account, found.sha256, taking.extra_tags);
+        self.file_identity(taking, key).await
+    }
+
     /// What a file is known by: the bytes and what was asked of them, unless they are taken in once more.
     /// That goes on where the last such intake of theirs is not done.
     pub(super) async fn file_identity(&self, taking: &Taking, key: String) -> Result<String, EngineError> {
@@ -87,14 +94,14 @@ impl Engine {
         Ok(unfinished.unwrap_or_else(|| format!("{key}:{}", self.clock.now())))
     }
 
-    /// What a file holds, read with every tag that there is.
-    async fn survey(
+    /// What a file holds, read with every tag that there is; and what its reader should be warned of.
+    pub(super) async fn survey(
         &self,
         taking: &Taking,
         parts: u32,
         found: &Identity,
         stop: &Stop,
-    ) -> Result<Survey, EngineError> {
+    ) -> Result<(Survey, Vec<String>), EngineError> {
         self.list_tags(stop).await?;
         self.ensure_tags(&taking.extra_tags)?;
         let (survey, warnings) = loop {
@@ -103,9 +110,6 @@ impl Engine {
                 break (survey, warnings);
             }
         };
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
         match &survey.first_invalid {
             Some((line, reason)) if self.settings.refuse_files => Err(EngineError::Refused {
                 path: taking.path.clone(),
@@ -113,7 +117,7 @@ impl Engine {
                 line: *line,
                 reason: reason.clone(),
             }),
-            _ => Ok(survey),
+            _ => Ok((survey, warnings)),
         }
     }
 
@@ -151,6 +155,7 @@ impl Engine {
             trigger: self.trigger(taking.source),
             fire: self.fire,
             verify: self.settings.verify,
+            planned: self.planned,
             label: &printable(&taking.name),
             now: self.clock.now(),
         };
@@ -195,7 +200,7 @@ fn read(
 }
 
 /// Bytes that a file of this size may hold.
-fn expanded(path: &Path, size: u64) -> u64 {
+pub(super) fn expanded(path: &Path, size: u64) -> u64 {
     let mut magic = [0; 4];
     let read =
         std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));

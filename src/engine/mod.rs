@@ -30,6 +30,7 @@ mod notices;
 mod parts;
 mod person;
 mod places;
+mod plan;
 mod proof;
 mod queue;
 mod release;
@@ -60,6 +61,7 @@ pub use intake::{Taken, Taking};
 pub use notices::{Notifier, Receiver};
 pub use person::{FolderFinds, ForgetFault, Forgotten, FoundFile, forget, unkept_among};
 pub use places::printable;
+pub use plan::{PlannedFile, PlannedInput, PlannedRow, PlannedRows, Samples};
 pub use retention::{Pruned, prunable, prune};
 pub use schedule::Scheduler;
 pub use source::{Source, SourceCursor, SourceLook, look_at};
@@ -72,6 +74,7 @@ pub use crate::domain::account::MAIN as MAIN_ACCOUNT;
 use crate::domain::batch::BatchLimits;
 use crate::domain::event::{EventRules, OnUnknown};
 use crate::domain::expect::Expectation;
+use crate::domain::guard::Guards;
 use crate::domain::proof::Verify;
 use crate::domain::retention::Retention;
 use crate::domain::retry::RetryPolicy;
@@ -127,6 +130,8 @@ pub struct Settings {
     pub event_rules: EventRules,
     /// What becomes of events in doubt.
     pub on_unknown: OnUnknown,
+    /// What a run is held for.
+    pub guards: Guards,
     /// How runs that begin prove what they have delivered.
     pub verify: Verify,
     /// How long people who are not found are left alone before they are looked for once more.
@@ -230,6 +235,10 @@ pub struct Engine {
     worker_id: i64,
     /// The fire that runs belong to which are begun here.
     fire: Option<i64>,
+    /// Runs that are begun here are held until they are found to be what their plan says.
+    planned: bool,
+    /// Nothing is made, neither here nor at Luma.
+    only_looks: bool,
     /// Events that are due and wait for a place in the window: members leave them theirs.
     events_left: Arc<AtomicU32>,
     tags: Arc<tags::Tags>,
@@ -274,6 +283,8 @@ impl Engine {
             progress: Arc::default(),
             worker_id,
             fire: None,
+            planned: false,
+            only_looks: false,
             events_left: Arc::default(),
             proved: Arc::default(),
             last_event_claim: Arc::default(),

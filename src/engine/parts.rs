@@ -33,9 +33,9 @@ pub(super) struct Lot {
 }
 
 /// One part, ready to be written.
-struct Prepared {
-    part: Part,
-    diff: Diff,
+pub(super) struct Prepared {
+    pub(super) part: Part,
+    pub(super) diff: Diff,
 }
 
 /// Parts that are prepared while one is written.
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// Loads one part and compares it with the ledger's side of it, in the background.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         part: u32,
         ledger: Option<LedgerSlice>,
@@ -174,6 +174,7 @@ impl Engine {
                 part,
                 is_last: part + 1 == lot.parts,
                 pending: &pending,
+                new_members: prepared.diff.new_members(),
                 invalid: &invalid,
                 unkept: &unkept(&prepared.diff, lot.tells_all),
                 batches: planner.touched(),

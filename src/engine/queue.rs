@@ -12,13 +12,13 @@ use crate::domain::state::{Kind, RowState, RunStatus};
 use crate::domain::suppression::Screen;
 use crate::domain::tag::{TagBook, TagSet, TagSets};
 use crate::luma::Contact;
-use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, RunSource};
+use crate::store::{LedgerEntry, NewRow, NewRun, QueueOutcome, QueueRow, QueueRun, RunSource};
 
 /// A row that may have something to send.
-struct Candidate<'a> {
-    row: &'a NewRow,
-    address: Address<'a>,
-    tags: TagSet,
+pub(super) struct Candidate<'a> {
+    pub(super) row: &'a NewRow,
+    pub(super) address: Address<'a>,
+    pub(super) tags: TagSet,
 }
 
 impl Engine {
@@ -27,13 +27,22 @@ impl Engine {
     pub async fn take_queue(&self, hold: Duration, stop: &Stop) -> Result<u64, EngineError> {
         let (account, most) = (&self.settings.account, self.settings.queue_rows);
         let mut rows = self.store.new_rows(account, most).await?;
-        if rows.is_empty() && self.tells_strays() {
+        let has_own = !rows.is_empty();
+        if !has_own && self.tells_strays() {
             rows = self.store.stray_rows(most).await?;
+        }
+        let mut filling = self.store.filling_run(account).await?;
+        if !has_own {
+            self.end_rush(filling.take()).await?;
         }
         if rows.is_empty() {
             return Ok(0);
         }
-        let run_id = self.queue_run(Kind::Members).await?;
+        let rush = if has_own { self.rush(filling).await? } else { None };
+        let (run_id, status) = match rush {
+            Some(run) => (run, RunStatus::Queued),
+            None => (self.queue_run(Kind::Members).await?, RunStatus::Running),
+        };
         self.list_tags(stop).await?;
         if self.find_tags(&unknown(&self.tag_book(), &rows), stop).await? {
             tracing::info!("the queue names tags that have come since");
@@ -61,10 +70,9 @@ impl Engine {
         let open = self.store.open_batches(run_id, self.settings.limits.max_rows).await?;
         let mut planner = BatchPlanner::new(self.settings.limits, open);
         for candidate in &candidates {
-            let known = delivered.get(candidate.address.key());
             taken.push(QueueRow {
                 id: candidate.row.id,
-                outcome: if known.is_some_and(|known| candidate.tags.is_subset(known)) {
+                outcome: if is_covered(candidate, &delivered) {
                     ended(RowState::Unchanged, Code::Unchanged, "already delivered with these tags".into())
                 } else {
                     let bytes = self.client.contact_bytes(&candidate.contact());
@@ -74,9 +82,34 @@ impl Engine {
         }
         let now = self.clock.now();
         let limits = (self.settings.limits.max_rows, now.plus(hold));
-        self.store.take_rows(&self.settings.account, run_id, &taken, planner.touched(), limits, now).await?;
+        let new_members = count_new(&candidates, &delivered);
+        let run = QueueRun { account, id: run_id, status, new_members };
+        self.store.take_rows(run, &taken, planner.touched(), limits, now).await?;
         tracing::info!(run = run_id, rows = taken.len(), "took rows from the queue");
+        if taken.len() < most as usize {
+            self.end_rush(rush).await?;
+        }
         Ok(taken.len() as u64)
+    }
+
+    /// The run that rows go to which wait in larger numbers than may go out unseen: nothing of it is sent before
+    /// all of them are in it. Whoever comes later and is few goes another way.
+    async fn rush(&self, filling: Option<i64>) -> Result<Option<i64>, EngineError> {
+        let Some(most) = self.settings.guards.max_new_members.filter(|_| filling.is_none()) else {
+            return Ok(filling);
+        };
+        if self.store.queue_waiting(&self.settings.account, most.saturating_add(1)).await? <= most {
+            return Ok(None);
+        }
+        Ok(Some(self.store.begin_filling(self.new_queue_run(Kind::Members)).await?))
+    }
+
+    /// The rush is over with the first look that does not find as many rows as it may take.
+    async fn end_rush(&self, filling: Option<i64>) -> Result<(), EngineError> {
+        match filling {
+            Some(run) => self.release_filled(run).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether it tells rows apart that name an account that nobody knows: one of them has to.
@@ -90,6 +123,8 @@ impl Engine {
         let is_ours = |run: &crate::store::Run| {
             (run.source, run.kind, run.status) == (RunSource::Queue, kind, RunStatus::Running)
                 && run.account == *account
+                // What was approved is what was seen.
+                && run.approved.is_none()
         };
         for run in self.store.open_runs().await?.iter().filter(|run| is_ours(run)) {
             // One that only waits for its proof is not made to wait for more.
@@ -97,6 +132,10 @@ impl Engine {
                 return Ok(run.id);
             }
         }
+        Ok(self.store.begin_running(self.new_queue_run(kind)).await?)
+    }
+
+    fn new_queue_run(&self, kind: Kind) -> NewRun<'_> {
         let label = match kind {
             Kind::Members => "member_queue",
             Kind::Events => "event_queue",
@@ -107,12 +146,12 @@ impl Engine {
             Kind::Members => self.settings.verify,
             Kind::Events => Verify::None,
         };
-        let run = NewRun { account, kind, source, trigger, fire: None, verify, label, now };
-        Ok(self.store.begin_running(run).await?)
+        let account = &self.settings.account;
+        NewRun { account, kind, source, trigger, fire: None, verify, planned: false, label, now }
     }
 
     /// Divides rows into those that end here and those that may have something to send.
-    fn parse<'a>(
+    pub(super) fn parse<'a>(
         &self,
         rows: &'a [NewRow],
         book: &TagBook,
@@ -170,7 +209,7 @@ impl Engine {
 }
 
 impl Candidate<'_> {
-    fn contact(&self) -> Contact<'_> {
+    pub(super) fn contact(&self) -> Contact<'_> {
         Contact { email: self.address.canonical(), name: self.row.name.as_deref() }
     }
 
@@ -185,8 +224,20 @@ impl Candidate<'_> {
     }
 }
 
+/// Whether all that is wanted was delivered.
+pub(super) fn is_covered(candidate: &Candidate<'_>, delivered: &HashMap<&str, &TagSet>) -> bool {
+    let known = delivered.get(candidate.address.key());
+    known.is_some_and(|known| candidate.tags.is_subset(known))
+}
+
+/// People with something to send of whom nothing was delivered.
+fn count_new(candidates: &[Candidate<'_>], delivered: &HashMap<&str, &TagSet>) -> u64 {
+    let keys = candidates.iter().map(|candidate| candidate.address.key());
+    keys.filter(|key| !delivered.contains_key(key)).collect::<HashSet<_>>().len() as u64
+}
+
 /// What rows name that is no tag, as far as is known.
-fn unknown(book: &TagBook, rows: &[NewRow]) -> BTreeSet<String> {
+pub(super) fn unknown(book: &TagBook, rows: &[NewRow]) -> BTreeSet<String> {
     let mut sets = TagSets::default();
     for cell in rows.iter().filter_map(|row| row.tags.as_deref()) {
         sets.note_unknown(book, cell);
@@ -198,7 +249,7 @@ fn ended(state: RowState, code: Code, reason: String) -> QueueOutcome {
     QueueOutcome::Ended { state, code, reason }
 }
 
-fn sorted(hashes: impl Iterator<Item = i64>) -> Vec<i64> {
+pub(super) fn sorted(hashes: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut hashes: Vec<i64> = hashes.collect();
     hashes.sort_unstable();
     hashes

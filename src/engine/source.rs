@@ -159,6 +159,7 @@ impl Engine {
             trigger,
             fire: self.fire,
             verify: self.settings.verify,
+            planned: self.planned,
             label: &source.name,
             now: self.clock.now(),
         };
@@ -182,14 +183,10 @@ impl Engine {
 
     async fn pass(&self, source: &Source, begun: &BegunPass, stop: &Stop) -> Result<(), EngineError> {
         let after = begun.position.as_ref().map(|position| go_on(source, position)).transpose()?.flatten();
-        self.list_tags(stop).await?;
-        self.ensure_tags(&source.tags)?;
-        let (survey, position) = loop {
-            let (survey, position) = self.read_source(source, after.clone(), stop).await?;
-            if !self.find_tags(survey.sets.unknown(), stop).await? {
-                break (survey, position);
-            }
-        };
+        let (survey, position, warnings) = self.survey_source(source, after, stop).await?;
+        for warning in warnings {
+            tracing::warn!(source = source.name, "{warning}");
+        }
         if let Some(position) = &position {
             // What nobody can go on from is not worth keeping.
             go_on(source, position)?;
@@ -206,30 +203,45 @@ impl Engine {
         Box::pin(self.take_parts(&lot, survey, ledger, awaited, stop)).await
     }
 
+    /// What a source holds behind a place, read with every tag that there is; the last row of it, where there is a
+    /// cursor; and what its reader should be warned of.
+    pub(super) async fn survey_source(
+        &self,
+        source: &Source,
+        after: Option<After>,
+        stop: &Stop,
+    ) -> Result<(Survey, Option<Position>, Vec<String>), EngineError> {
+        self.list_tags(stop).await?;
+        self.ensure_tags(&source.tags)?;
+        loop {
+            let read = self.read_source(source, after.clone(), stop).await?;
+            if !self.find_tags(read.0.sets.unknown(), stop).await? {
+                return Ok(read);
+            }
+        }
+    }
+
     /// Reads every row into parts; and the last of them, where there is a cursor.
     async fn read_source(
         &self,
         source: &Source,
         after: Option<After>,
         stop: &Stop,
-    ) -> Result<(Survey, Option<Position>), EngineError> {
+    ) -> Result<(Survey, Option<Position>, Vec<String>), EngineError> {
         let reading = async {
             let fault = |fault| EngineError::source(source, fault);
             let opening = SourceReader::open(&source.database, source.timeout, &self.clock);
             let mut reader = opening.await.map_err(fault)?;
             let plan = Plan::find(source, &mut reader).await?;
-            plan.members
-                .warnings()
-                .iter()
-                .for_each(|warning| tracing::warn!(source = source.name, "{warning}"));
+            let warnings = plan.members.warnings().to_vec();
             let (to, rows) = mpsc::channel(BLOCKS_AHEAD);
             let survey = self.survey_rows(source, plan.members.clone(), rows, stop);
             let last = reader.read(&plan.reading(source, after), &self.clock, to).await;
             let survey = survey.await?;
-            Ok((last.map_err(fault)?, survey?))
+            Ok((survey?, last.map_err(fault)?, warnings))
         };
         tokio::select! {
-            read = in_time(source, &self.clock, reading) => read.map(|(last, survey)| (survey, last)),
+            read = in_time(source, &self.clock, reading) => read,
             () = stop.requested() => Err(EngineError::Stopped),
         }
     }
@@ -264,7 +276,7 @@ impl Engine {
 
     /// A digest of all that decides what a row means. Where any of it is another than before, rows that were
     /// read then are read again.
-    fn asked(&self, source: &Source) -> String {
+    pub(super) fn asked(&self, source: &Source) -> String {
         let mut digest = Sha256::new();
         let mut add = |text: &str| {
             digest.update((text.len() as u64).to_le_bytes());
@@ -310,7 +322,7 @@ impl Drop for Held {
 }
 
 /// Where a reading goes on from a position.
-fn go_on(source: &Source, position: &Position) -> Result<Option<After>, EngineError> {
+pub(super) fn go_on(source: &Source, position: &Position) -> Result<Option<After>, EngineError> {
     let Some(cursor) = &source.cursor else { return Ok(None) };
     if cursor.overlap.is_zero() {
         return Ok(Some(After::Row(position.clone())));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Engine, EngineError, Stop};
 use crate::clock::Time;
-use crate::domain::tag::{MOST_UNKNOWN, TagBook, TagSet, UnknownTag};
+use crate::domain::tag::{MOST_UNKNOWN, TagBook, TagId, TagSet, UnknownTag};
 use crate::luma::TagList;
 
 /// So long a list of tags is good enough where nothing is missing from it.
@@ -25,6 +25,8 @@ const MOST_MADE: usize = 50;
 #[derive(Debug)]
 pub(super) struct Tags {
     known: Mutex<Known>,
+    /// Names that would be made into tags, where nothing is to be made.
+    imagined: Mutex<BTreeSet<String>>,
     /// Held by whoever asks, so that two do not make the same tag.
     asking: tokio::sync::Mutex<()>,
 }
@@ -40,7 +42,7 @@ struct Known {
 impl Tags {
     pub(super) fn new(book: TagBook) -> Self {
         let known = Known { book: Arc::new(book), listed_at: None, refused_at: None };
-        Self { known: Mutex::new(known), asking: tokio::sync::Mutex::default() }
+        Self { known: Mutex::new(known), imagined: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
     fn known(&self) -> Known {
@@ -57,6 +59,21 @@ impl Tags {
 
     fn note_refusal(&self, now: Time) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).refused_at = Some(now);
+    }
+
+    /// Takes a name for a tag that would be made. Its id only has to differ from others: nothing is sent with it.
+    fn imagine(&self, name: &str) {
+        let mut imagined = self.imagined.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = TagId::parse(&format!("tag-to-be-made-{}", imagined.len()));
+        if let Some(id) = id.filter(|_| imagined.insert(name.to_owned())) {
+            known.book = Arc::new(known.book.with_another(name, id));
+        }
+    }
+
+    /// Names that would be made into tags.
+    pub(super) fn imagined(&self) -> Vec<String> {
+        self.imagined.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     fn learn(&self, list: &TagList, now: Time) {
@@ -76,6 +93,12 @@ impl Engine {
     /// The tags that rows may name, as known now.
     pub(super) fn tag_book(&self) -> Arc<TagBook> {
         self.tags.known().book
+    }
+
+    /// Whether the tags are known that Luma has, where its dialect lists them.
+    #[must_use]
+    pub fn knows_tags(&self) -> bool {
+        self.client.routes().tags.is_none() || self.tags.known().listed_at.is_some()
     }
 
     /// The tags of texts that hold for every row of an input, once Luma was asked for what is not known.
@@ -154,7 +177,10 @@ impl Engine {
         if unknown.is_empty() || self.client.routes().tags.is_none() {
             return Ok(false);
         }
-        self.list_tags_anew(FRESH, stop).await?;
+        // Who only looks has asked once, and makes do with that.
+        if !self.only_looks {
+            self.list_tags_anew(FRESH, stop).await?;
+        }
         if self.settings.create_missing_tags {
             self.make_tags(unknown, stop).await?;
         }
@@ -201,7 +227,12 @@ impl Engine {
         }
         for name in names {
             // Another spelling of it may have been made meanwhile.
-            if missing(&name) {
+            if !missing(&name) {
+                continue;
+            }
+            if self.only_looks {
+                self.tags.imagine(name);
+            } else {
                 self.make_tag(name, stop).await?;
             }
         }

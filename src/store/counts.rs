@@ -189,5 +189,9 @@ fn counts_of(run: &Run, by_state: Vec<(String, i64)>) -> Result<RunCounts> {
         let state = known.ok_or_else(|| StoreError::corrupt("member_queue", "state", &state))?;
         counts.add(state, rows.unsigned_abs());
     }
+    if run.status == RunStatus::Held {
+        // The run says it once for all its rows.
+        counts.held += std::mem::take(&mut counts.pending);
+    }
     Ok(counts)
 }

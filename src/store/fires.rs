@@ -308,7 +308,7 @@ impl Store {
             sqlx::query(
                 "update schedule_fires set state = $2, ended_at = $3
                   where id = $1 and state = 'running' and taken_at is not null and not exists
-                        (select 1 from runs where fire_id = $1 and finished_at is null)",
+                        (select 1 from runs where fire_id = $1 and status in ('queued', 'running'))",
             )
             .bind(id)
             .bind(state.as_str())

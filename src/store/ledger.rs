@@ -18,17 +18,22 @@ pub struct LedgerEntry<'a> {
     pub email_key: &'a str,
     /// The tags delivered.
     pub tag_set: i64,
+    /// They are not delivered yet, and will be by another run.
+    pub awaited: bool,
 }
+
+/// Marks who waits in another run.
+const AWAITED: &str = "+";
 
 /// Entries as they came from the database.
 #[derive(Debug, Default)]
 pub struct LedgerSlice(String);
 
 impl LedgerSlice {
-    /// Adds an entry.
-    pub fn add(&mut self, email_key: &str, tag_set: i64) {
+    /// Adds somebody to whom another run will deliver.
+    pub fn add_awaited(&mut self, email_key: &str, tag_set: i64) {
         let lead = if self.0.is_empty() { "" } else { "\n" };
-        self.0.extend([lead, email_key, " ", &tag_set.to_string()]);
+        self.0.extend([lead, email_key, " ", &tag_set.to_string(), AWAITED]);
     }
 
     /// The entries in order of hash and key.
@@ -37,8 +42,11 @@ impl LedgerSlice {
         for line in self.0.lines() {
             // Keys may hold spaces, so the number comes last.
             let (email_key, tag_set) = line.rsplit_once(' ').unwrap_or_default();
-            let tag_set = tag_set.parse().map_err(|_| StoreError::corrupt("ledger", "tag_set_id", "…"))?;
-            entries.push(LedgerEntry { key_hash: key_hash(email_key), email_key, tag_set });
+            let delivered = tag_set.strip_suffix(AWAITED);
+            let parsed = delivered.unwrap_or(tag_set).parse();
+            let parsed = parsed.map_err(|_| StoreError::corrupt("ledger", "tag_set_id", "…"))?;
+            let awaited = delivered.is_some();
+            entries.push(LedgerEntry { key_hash: key_hash(email_key), email_key, tag_set: parsed, awaited });
         }
         // The database reads in key order already; an aggregate promises no order.
         if !entries.is_sorted() {

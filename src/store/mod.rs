@@ -21,6 +21,7 @@ mod files;
 mod fires;
 mod forget;
 mod gone;
+mod guards;
 mod held;
 mod ledger;
 mod lossy;
@@ -29,6 +30,7 @@ mod open;
 mod open_postgres;
 mod passes;
 mod person;
+mod plan;
 mod proofs;
 mod prune;
 mod queue;
@@ -55,7 +57,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use accounts::Account;
 pub use by_hand::CanceledRun;
-pub use calls::{LeftoverRow, Leftovers, NewCall, NewCalls};
+pub use calls::{LeftoverRow, Leftovers, NewCall, NewCalls, PLANNED_TOGETHER};
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};
 pub use counts::{RunCounts, RunReport};
 pub use error::{DriverError, StoreError};
@@ -68,17 +70,19 @@ pub use expectations::Expected;
 pub use files::{FileState, InputFile, NewFile};
 pub use fires::{DueFire, Fire, FireSource};
 pub use forget::{Erased, ForgetError};
+pub use guards::{HeldRun, Sample};
 pub use ledger::LedgerEntry;
 pub use ledger::LedgerSlice;
 pub use notices::{Change, HookClaim, Notice, NoticesLeft, Posted};
 pub use passes::{BegunPass, NewPass, PassRead, PassState, SourcePass};
 pub use person::PersonRow;
+pub use plan::RowOfPlan;
 pub use proofs::{
     CountOutcome, Found, Look, LookAnswer, LookClaim, PageFound, PeopleToCount, ProofCost, ProofLeft, Prover,
     SoughtRow, Unproved,
 };
 pub use prune::{PruneCounts, PruneStep};
-pub use queue::{NewRow, QueueOutcome, QueueRow};
+pub use queue::{NewRow, QueueOutcome, QueueRow, QueueRun};
 pub use quota::{Allowance, Shared};
 pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup};
 pub use results::LineOutcome;

@@ -178,6 +178,18 @@ impl Store {
         Ok(Some(BegunPass { run_id, position }))
     }
 
+    /// Up to where the same was asked of a source and every row has its outcome.
+    pub async fn source_position(&self, source: &str, asked: &str) -> Result<Option<Position>> {
+        let position: Option<String> = read!(self, db => {
+            sqlx::query_scalar("select position from source_positions where source = $1 and asked = $2")
+                .bind(source)
+                .bind(asked)
+                .fetch_optional(db)
+                .await?
+        });
+        position.map(|text| parse(&text)).transpose()
+    }
+
     /// Notes what the reading came to; the parts follow.
     pub async fn read_pass(&self, run_id: i64, read: &PassRead<'_>) -> Result<()> {
         let found = write_tx!(self, tx => {

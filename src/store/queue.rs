@@ -8,7 +8,7 @@ use super::{Result, Store, error::ensure_rows, int, read, write_tx};
 use crate::clock::Time;
 use crate::domain::batch::PlannedBatch;
 use crate::domain::code::Code;
-use crate::domain::state::RowState;
+use crate::domain::state::{RowState, RunStatus};
 
 /// A row as another program left it.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -63,6 +63,19 @@ pub struct QueueRow {
     pub outcome: QueueOutcome,
 }
 
+/// The run that rows of the queue go to.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueRun<'a> {
+    /// Whose key it uses.
+    pub account: &'a str,
+    /// Its number.
+    pub id: i64,
+    /// Where it has to stand: `running`, or `queued` while it is filled.
+    pub status: RunStatus,
+    /// People among the rows that go on, of whom nothing was delivered before.
+    pub new_members: u64,
+}
+
 /// A row that has something to send, as it is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TakenRow<'a> {
@@ -107,13 +120,19 @@ fn divide(rows: &[QueueRow]) -> (Vec<TakenRow<'_>>, Vec<EndedRow<'_>>) {
 impl Store {
     /// The oldest rows of an account that nobody has read, at most `limit`.
     pub async fn new_rows(&self, account: &str, limit: u32) -> Result<Vec<NewRow>> {
+        self.new_rows_after(account, 0, limit).await
+    }
+
+    /// The same of those with numbers above `after`.
+    pub async fn new_rows_after(&self, account: &str, after: i64, limit: u32) -> Result<Vec<NewRow>> {
         let rows = read!(self, db => {
             sqlx::query_as(
                 "select id, account, email, name, tags from member_queue
-                  where state = 'new' and run_id is null and account = $1 order by id limit $2",
+                  where state = 'new' and run_id is null and account = $1 and id > $3 order by id limit $2",
             )
             .bind(account)
             .bind(i64::from(limit))
+            .bind(after)
             .fetch_all(db)
             .await?
         });
@@ -141,20 +160,23 @@ impl Store {
     /// batch goes out though it is not full. The ids of the batches, in their order.
     pub async fn take_rows(
         &self,
-        account: &str,
-        run_id: i64,
+        run: QueueRun<'_>,
         rows: &[QueueRow],
         batches: &[PlannedBatch],
         limits: (usize, Time),
         now: Time,
     ) -> Result<Vec<i64>> {
+        let QueueRun { account, id: run_id, status, new_members } = run;
         let (max_rows, due_at) = limits;
         let ids = write_tx!(self, tx => {
             let counted = sqlx::query(
-                "update runs set read_rows = read_rows + $2 where id = $1 and status = 'running'",
+                "update runs set read_rows = read_rows + $2, new_members = new_members + $3
+                  where id = $1 and status = $4 and approved_at is null",
             )
             .bind(run_id)
             .bind(int(rows.len()))
+            .bind(new_members.cast_signed())
+            .bind(status.as_str())
             .execute(&mut *tx)
             .await?
             .rows_affected();

@@ -74,6 +74,8 @@ pub struct QueueDepth {
     pub in_flight: u64,
     /// Rows of runs that stopped and need a person.
     pub stopped: u64,
+    /// Rows of runs that wait for approval.
+    pub held: u64,
     /// When the oldest unread or pending row came.
     pub oldest: Option<Time>,
 }
@@ -197,11 +199,12 @@ impl Store {
             .fetch_one(db)
             .await?
         });
-        let (pending, stopped, oldest_run): (i64, i64, Option<Time>) = read!(self, db => {
+        let (pending, stopped, held, oldest_run): (i64, i64, i64, Option<Time>) = read!(self, db => {
             sqlx::query_as(
-                "select cast(coalesce(sum(case when r.finished_at is null then b.row_count - b.away_rows end), 0) as bigint),
+                "select cast(coalesce(sum(case when r.status in ('queued', 'running') then b.row_count - b.away_rows end), 0) as bigint),
                         cast(coalesce(sum(case when r.finished_at is not null then b.row_count - b.away_rows end), 0) as bigint),
-                        min(r.created_at)
+                        cast(coalesce(sum(case when r.status = 'held' then b.row_count - b.away_rows end), 0) as bigint),
+                        min(case when r.status <> 'held' then r.created_at end)
                    from batches b join runs r on r.id = b.run_id
                   where b.state = 'pending' and b.account = $1",
             )
@@ -223,6 +226,7 @@ impl Store {
             pending: pending.unsigned_abs(),
             in_flight: in_flight.unsigned_abs(),
             stopped: stopped.unsigned_abs(),
+            held: held.unsigned_abs(),
             // Other programs may write the moment as they like.
             oldest: [oldest_new.and_then(|Written(at)| at), oldest_run].into_iter().flatten().min(),
         })

@@ -74,6 +74,8 @@ pub struct Intake<'a> {
     pub is_last: bool,
     /// Rows to send.
     pub pending: &'a [PendingRow<'a>],
+    /// How many of them are of people of whom nothing was delivered before.
+    pub new_members: u64,
     /// Rows we refused.
     pub invalid: &'a [BadInput<'a>],
     /// Lines that are not kept.
@@ -185,13 +187,14 @@ impl Store {
             let unkept = intake.unkept.duplicates + intake.unkept.unchanged;
             sqlx::query(
                 "update runs set read_rows = read_rows + $2, duplicate_rows = duplicate_rows + $3,
-                                 unchanged_rows = unchanged_rows + $4
+                                 unchanged_rows = unchanged_rows + $4, new_members = new_members + $5
                   where id = $1",
             )
             .bind(intake.run_id)
             .bind(int(read) + unkept.cast_signed())
             .bind(intake.unkept.duplicates.cast_signed())
             .bind(intake.unkept.unchanged.cast_signed())
+            .bind(intake.new_members.cast_signed())
             .execute(&mut *tx)
             .await?;
             ids

@@ -67,6 +67,8 @@ pub struct NewRun<'a> {
     pub fire: Option<i64>,
     /// How it proves what it has delivered.
     pub verify: Verify,
+    /// Whether it is held until it is found to be what its plan says.
+    pub planned: bool,
     /// What people call it.
     pub label: &'a str,
     /// When it begins.
@@ -104,6 +106,12 @@ pub struct Run {
     pub duplicate_rows: u64,
     /// Rows that were unchanged and are not kept in the queue.
     pub unchanged_rows: u64,
+    /// People with something to send of whom nothing had been delivered.
+    pub new_members: u64,
+    /// Whether it is held until it is found to be what its plan says.
+    pub planned: bool,
+    /// Who let it go though it was held, and when.
+    pub approved: Option<(String, Time)>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -122,6 +130,10 @@ struct RunRow {
     read_rows: i64,
     duplicate_rows: i64,
     unchanged_rows: i64,
+    new_members: i64,
+    planned: i64,
+    approved_by: Option<String>,
+    approved_at: Option<Time>,
 }
 
 impl TryFrom<RunRow> for Run {
@@ -145,6 +157,9 @@ impl TryFrom<RunRow> for Run {
             read_rows: row.read_rows.unsigned_abs(),
             duplicate_rows: row.duplicate_rows.unsigned_abs(),
             unchanged_rows: row.unchanged_rows.unsigned_abs(),
+            new_members: row.new_members.unsigned_abs(),
+            planned: row.planned != 0,
+            approved: row.approved_by.zip(row.approved_at),
         })
     }
 }
@@ -158,7 +173,8 @@ pub(super) fn parse_verify(text: &str) -> Result<Verify> {
 macro_rules! run_columns {
     () => {
         "select id, account, kind, source, started_by, verify, label, status, reason, created_at, finished_at,
-                read_rows, duplicate_rows, unchanged_rows from runs "
+                read_rows, duplicate_rows, unchanged_rows, new_members, planned, approved_by, approved_at
+           from runs "
     };
 }
 
@@ -166,8 +182,8 @@ macro_rules! run_columns {
 macro_rules! enter_run {
     ($tx:ident, $run:expr, $status:expr) => {
         sqlx::query_scalar::<_, i64>(
-            "insert into runs (account, kind, source, started_by, label, status, created_at, fire_id, verify)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id",
+            "insert into runs (account, kind, source, started_by, label, status, created_at, fire_id, verify, planned)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id",
         )
         .bind($run.account)
         .bind($run.kind.as_str())
@@ -178,6 +194,7 @@ macro_rules! enter_run {
         .bind($run.now)
         .bind($run.fire)
         .bind($run.verify.as_str())
+        .bind(i64::from($run.planned))
         .fetch_one(&mut *$tx)
         .await?
     };
@@ -238,13 +255,13 @@ impl Store {
     }
 
     /// Lets the batches of a queued run be sent, if its input is taken in: all of it, or up to where a pass
-    /// broke off.
+    /// broke off. What was approved is taken in.
     pub async fn release_run(&self, id: i64) -> Result<()> {
         write_tx!(self, tx => {
             sqlx::query(
                 "update runs set status = 'running'
                   where id = $1 and status = 'queued'
-                    and (exists (select 1 from input_files where run_id = $1 and state <> 'taking')
+                    and (approved_at is not null or exists (select 1 from input_files where run_id = $1 and state <> 'taking')
                         or exists (select 1 from source_passes where run_id = $1 and state <> 'taking'))",
             )
             .bind(id)

@@ -50,6 +50,7 @@ impl World {
             trigger: Trigger::Queue,
             fire: None,
             verify: Verify::None,
+            planned: false,
             label: "event_queue",
             now: clock.now(),
         };

@@ -35,6 +35,7 @@ mod fencing;
 mod fires;
 mod fixture;
 mod forget;
+mod guards;
 mod intake;
 mod interleavings;
 mod looks;

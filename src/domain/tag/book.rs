@@ -62,6 +62,16 @@ struct Listed {
     is_complete: bool,
 }
 
+impl Listed {
+    fn add(&mut self, name: &str, id: TagId) {
+        let name = name.trim();
+        self.folded.entry(name.to_lowercase()).or_default().push(id.clone());
+        self.names.entry(name.to_owned()).or_default().push(id.clone());
+        let place = self.ids.binary_search(&id).unwrap_or_else(|place| place);
+        self.ids.insert(place, id);
+    }
+}
+
 /// The tags that rows may name. Names of the configuration come first: they are compared without regard to
 /// case, and Luma's only where that leaves no doubt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,14 +92,16 @@ impl TagBook {
     #[must_use]
     pub fn with_listed(&self, tags: impl IntoIterator<Item = (String, TagId)>, is_complete: bool) -> Self {
         let mut listed = Listed { is_complete, ..Listed::default() };
-        for (name, id) in tags {
-            let name = name.trim();
-            listed.folded.entry(name.to_lowercase()).or_default().push(id.clone());
-            listed.names.entry(name.to_owned()).or_default().push(id.clone());
-            listed.ids.push(id);
-        }
-        listed.ids.sort_unstable();
+        tags.into_iter().for_each(|(name, id)| listed.add(&name, id));
         Self { names: self.names.clone(), listed: Some(listed) }
+    }
+
+    /// The same book with one more tag of Luma's.
+    #[must_use]
+    pub fn with_another(&self, name: &str, id: TagId) -> Self {
+        let mut book = self.clone();
+        book.listed.get_or_insert_default().add(name, id);
+        book
     }
 
     /// The tag that a text means.

@@ -49,6 +49,7 @@ fn settings(dir: &Path) -> Settings {
         expectations: Vec::new(),
         event_rules: EventRules::default(),
         on_unknown: OnUnknown::Hold,
+        guards: crate::domain::guard::Guards::default(),
         verify: Verify::None,
         second_look: Duration::ZERO,
         retention: crate::domain::retention::Retention::default(),

@@ -76,7 +76,7 @@ pub struct NewCalls<'a> {
 }
 
 /// So many rows are planned together: what that takes does not grow with the list.
-const MOST_ROWS: i64 = 200_000;
+pub const PLANNED_TOGETHER: u64 = 200_000;
 
 impl Store {
     /// Batches of a run behind this one that are not full and were not planned, and their rows: as many as are
@@ -102,11 +102,11 @@ impl Store {
             .bind(int(max_rows))
             .bind(after)
             .bind(due_by)
-            .bind(MOST_ROWS)
+            .bind(int(PLANNED_TOGETHER))
             .fetch_all(db)
             .await?
         });
-        let mut room = MOST_ROWS;
+        let mut room = int(PLANNED_TOGETHER);
         let batches: Vec<i64> = found
             .iter()
             .take_while(|(_, rows)| {

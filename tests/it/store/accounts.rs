@@ -74,6 +74,7 @@ async fn claims_and_what_is_given_up_are_of_one_account(db: &Fixture) {
         trigger: Trigger::Folder,
         fire: None,
         verify: Verify::None,
+        planned: false,
         label: "list.csv",
         now: db.now(),
     };

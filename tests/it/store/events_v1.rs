@@ -68,6 +68,7 @@ async fn what_others_wrote_and_what_was_understood_say_the_same_event(db: &Fixtu
         source: RunSource::Queue,
         trigger: Trigger::Queue,
         verify: Verify::None,
+        planned: false,
         label: "event_queue",
         now: db.now(),
         fire: None,

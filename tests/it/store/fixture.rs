@@ -33,10 +33,11 @@ pub(super) const FREE: Allowance =
 /// Where every clock starts: 2026-11-22T18:00:00Z and some microseconds.
 const START: Time = Time::from_micros(1_795_370_400_123_456);
 /// Everything that is ever written, for tests that say that nothing was.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "accounts",
     "workers",
     "runs",
+    "run_concerns",
     "input_files",
     "tag_sets",
     "batches",
@@ -253,6 +254,7 @@ impl Fixture {
                 part,
                 is_last,
                 pending: &pending,
+                new_members: 0,
                 invalid: &[],
                 unkept: &UnkeptLines::default(),
                 batches: planner.touched(),
@@ -372,6 +374,7 @@ pub(super) fn new_run(now: Time) -> NewRun<'static> {
         trigger: Trigger::Manual,
         fire: None,
         verify: Verify::None,
+        planned: false,
         label: "list.csv",
         now,
     }

@@ -3,11 +3,11 @@
 use lumasync::domain::batch::{BatchLimits, BatchPlanner, PlannedBatch};
 use lumasync::domain::code::Code;
 use lumasync::domain::proof::Verify;
-use lumasync::domain::state::{Kind, RowState, Trigger};
+use lumasync::domain::state::{Kind, RowState, RunStatus, Trigger};
 use lumasync::domain::tag::TagSet;
 use lumasync::store::{
-    BadInput, Claim, FileState, Input, Intake, NewRun, PendingRow, QueueOutcome, QueueRow, RunSource,
-    StoreError, UnkeptLines,
+    BadInput, Claim, FileState, Input, Intake, NewRun, PendingRow, QueueOutcome, QueueRow, QueueRun,
+    RunSource, StoreError, UnkeptLines,
 };
 use tokio::task::JoinSet;
 
@@ -21,6 +21,11 @@ on_every_database! {
     rows_of_the_queue_are_read_by_one_of_many,
     a_batch_is_not_filled_once_it_is_claimed,
     the_ledger_moves_with_the_outcome_and_unites_tags,
+}
+
+/// Rows of the queue go there.
+fn queue_run(id: i64) -> QueueRun<'static> {
+    QueueRun { account: ACCOUNT, id, status: RunStatus::Running, new_members: 0 }
 }
 
 async fn the_same_bytes_are_one_file_however_many_bring_them_at_once(db: &Fixture) {
@@ -110,6 +115,7 @@ async fn a_part_is_taken_by_one_of_many_and_wholly(db: &Fixture) {
                 part: 0,
                 is_last: true,
                 pending: &pending,
+                new_members: 0,
                 invalid: &invalid,
                 unkept: &unkept,
                 batches: planner.touched(),
@@ -159,6 +165,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
         trigger: Trigger::Queue,
         fire: None,
         verify: Verify::None,
+        planned: false,
         label: "queue",
         now: db.now(),
     };
@@ -179,7 +186,7 @@ async fn rows_of_the_queue_are_read_by_one_of_many(db: &Fixture) {
         let (store, now, taken) = (db.open().await.expect("opened"), db.now(), taken.clone());
         tasks.spawn(async move {
             let batch = PlannedBatch { id: None, tag_set: tags, rows: 20, stored: 0, bytes: 460 };
-            store.take_rows(ACCOUNT, run, &taken, &[batch], (500, now), now).await
+            store.take_rows(queue_run(run), &taken, &[batch], (500, now), now).await
         });
     }
     let raced = tasks.join_all().await;
@@ -211,7 +218,7 @@ async fn a_batch_is_not_filled_once_it_is_claimed(db: &Fixture) {
     };
     let grown = PlannedBatch { rows: open.rows + 1, bytes: open.bytes + 20, ..open };
     let before = db.everything().await;
-    let added = db.store.take_rows(ACCOUNT, run, &[late], &[grown], (10, db.now()), db.now()).await;
+    let added = db.store.take_rows(queue_run(run), &[late], &[grown], (10, db.now()), db.now()).await;
     assert!(matches!(added, Err(StoreError::Lost { .. })), "a row would be delivered unsent");
     assert_eq!(db.everything().await, before);
     db.deliver(&claimed).await;

@@ -186,6 +186,7 @@ impl World {
             part: 0,
             is_last: true,
             pending: &pending,
+            new_members: 0,
             invalid: &[],
             unkept: &unkept,
             batches: planner.touched(),

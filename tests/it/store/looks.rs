@@ -39,6 +39,7 @@ pub(super) async fn in_doubt(db: &Fixture, events: u64) -> i64 {
         fire: None,
         label: "list.csv",
         verify: Verify::None,
+        planned: false,
         now: db.now(),
     };
     let run_id = db.store.begin_running(run).await.expect("a run");

@@ -40,6 +40,9 @@ pub(crate) fn config_text(database: &str, url: &str, extra: &str) -> String {
         ("folder.settle", "\"50ms\""),
         ("folder.poll", "\"20ms\""),
         ("queue.poll", "\"20ms\""),
+        ("guard.max_new_members", "\"off\""),
+        ("guard.max_invalid_ratio", "\"off\""),
+        ("guard.max_change_ratio", "\"off\""),
         ("tags.vip", "\"tag-vip\""),
         ("tags.press", "\"tag-press\""),
     ];

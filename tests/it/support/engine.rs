@@ -9,6 +9,7 @@ use lumasync::domain::batch::BatchLimits;
 use lumasync::domain::dialect::Dialect;
 use lumasync::domain::event::{EventRules, OnUnknown};
 use lumasync::domain::expect::Expectation;
+use lumasync::domain::guard::Guards;
 use lumasync::domain::proof::Verify;
 use lumasync::domain::retention::Retention;
 use lumasync::domain::retry::RetryPolicy;
@@ -77,6 +78,7 @@ pub(crate) fn settings(root: PathBuf, told: Told) -> Settings {
         expectations: told.expectations,
         event_rules: EventRules::default(),
         on_unknown: OnUnknown::Hold,
+        guards: Guards::default(),
         verify: Verify::None,
         second_look: Duration::ZERO,
         retention: Retention::default(),

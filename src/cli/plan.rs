@@ -1,0 +1,171 @@
+//! `lumasync plan` and `sync --dry-run`: what a sync would send, and nothing sent.
+
+use std::path::Path;
+
+use super::args::{Global, Selection};
+use super::exit::Exit;
+use super::explain::explain_std;
+use super::intake::by_hand;
+use super::signals::Signals;
+use super::sources::source_of;
+use super::workshop::{Desk, Workshop};
+use super::{out, plan_file, plan_text, sync};
+use crate::clock::Time;
+use crate::config;
+use crate::engine::{Engine, EngineError, PlannedFile, PlannedInput, Stop, printable};
+use crate::store::HeldRun;
+
+/// All that a plan says.
+#[derive(Debug, Default)]
+pub(super) struct Forecast {
+    pub(super) inputs: Vec<PlannedInput>,
+    /// Files whose bytes were taken in before, and by which run.
+    pub(super) before: Vec<(String, i64)>,
+    /// Of each account.
+    pub(super) accounts: Vec<Outlook>,
+    /// Runs that wait for a person.
+    pub(super) held: Vec<HeldRun>,
+    /// What could not be looked at.
+    pub(super) troubles: Vec<String>,
+    pub(super) exit: Option<Exit>,
+}
+
+/// What an account may send, and has to besides.
+#[derive(Clone, Debug)]
+pub(super) struct Outlook {
+    pub(super) account: String,
+    /// Requests that may leave now, and in every window.
+    pub(super) left: u32,
+    pub(super) allowed: u32,
+    pub(super) window: std::time::Duration,
+    /// Rows and requests that earlier runs have left.
+    pub(super) waiting: (u64, u64),
+    /// Until when nothing leaves, and why.
+    pub(super) blocked: Option<(Time, String)>,
+}
+
+/// The command.
+pub(super) async fn run(global: &Global, what: &Selection, to: Option<&Path>) -> anyhow::Result<Exit> {
+    let Some(workshop) = sync::open(global, what).await? else { return Ok(Exit::Usage) };
+    let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
+    let result = show(global, what, to, &workshop, &stop).await;
+    workshop.close_after(result, &signals).await
+}
+
+async fn show(
+    global: &Global,
+    what: &Selection,
+    to: Option<&Path>,
+    workshop: &Workshop,
+    stop: &Stop,
+) -> anyhow::Result<Exit> {
+    let forecast = Box::pin(look(what, workshop, stop)).await?;
+    let max_rows = workshop.config.batch.max_rows;
+    out::result(
+        global.output,
+        || plan_text::text(&forecast, max_rows, &workshop.program),
+        || plan_text::json(&forecast, max_rows),
+    )?;
+    if let Some(to) = to {
+        if let Some(why) = plan_file::why_not(&forecast) {
+            out::talk(&format!("error: no plan is written: {why}"));
+            return Ok(Exit::Failed);
+        }
+        plan_file::write(to, what, &forecast, workshop.clock.now())?;
+        let (program, to) = (&workshop.program, to.display());
+        out::talk(&format!("the plan is in `{to}`: `{program} apply {to}` does exactly that, or refuses"));
+    }
+    Ok(forecast.exit.unwrap_or(Exit::Ok))
+}
+
+/// Looks at everything that a sync would take in.
+pub(super) async fn look(what: &Selection, workshop: &Workshop, stop: &Stop) -> anyhow::Result<Forecast> {
+    let mut forecast = Forecast { held: workshop.store.held_runs().await?, ..Forecast::default() };
+    for desk in workshop.desks() {
+        let engine = desk.engine.looking_only();
+        forecast.accounts.push(outlook(&desk).await?);
+        if what.names_nothing() {
+            for (kind, taking) in engine.files_of_folder().await? {
+                forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name)?;
+            }
+        } else {
+            let tags = engine.resolve_tags(&what.tags, stop).await?;
+            for path in &what.files {
+                let (kind, taking) = by_hand(path, what, &tags);
+                forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name)?;
+            }
+        }
+        forecast.sources(what, &desk, &engine, stop).await?;
+        if what.names_nothing() {
+            forecast.inputs.extend(engine.plan_queue(stop).await?);
+        }
+        if !engine.knows_tags() {
+            forecast.troubles.push(
+                "Luma was not to be asked which tags it has: names that only Luma knows count as unknown"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok(forecast)
+}
+
+impl Forecast {
+    fn file(&mut self, planned: Result<PlannedFile, EngineError>, name: &str) -> Result<(), EngineError> {
+        match planned {
+            Ok(PlannedFile::Now(input)) => self.inputs.push(*input),
+            Ok(PlannedFile::Before(run)) => self.before.push((printable(name), run)),
+            Err(error) => self.trouble(error)?,
+        }
+        Ok(())
+    }
+
+    async fn sources(
+        &mut self,
+        what: &Selection,
+        desk: &Desk<'_>,
+        engine: &Engine,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
+        let is_meant = |source: &&config::Source| {
+            source.account == engine.account()
+                && (what.names_nothing() || what.sources.contains(&source.name))
+        };
+        for source in desk.workshop.config.sources.iter().filter(is_meant) {
+            match source_of(source) {
+                Ok(source) => match engine.plan_source(&source, stop).await {
+                    Ok(input) => self.inputs.push(input),
+                    Err(error) => self.trouble(error)?,
+                },
+                Err(problem) => {
+                    self.troubles.push(problem.to_string());
+                    self.exit = self.exit.max(Some(Exit::Config));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with one input keeps nobody from looking at the others.
+    fn trouble(&mut self, error: EngineError) -> Result<(), EngineError> {
+        if matches!(error, EngineError::Stopped) {
+            return Err(error);
+        }
+        self.exit = self.exit.max(Some(Exit::of_engine(&error)));
+        self.troubles.push(explain_std(error).trim_start_matches("error: ").to_owned());
+        Ok(())
+    }
+}
+
+async fn outlook(desk: &Desk<'_>) -> anyhow::Result<Outlook> {
+    let (store, rate, name) = (&desk.workshop.store, desk.account.luma.rate_limit, desk.engine.account());
+    let (now, allowed) = (desk.workshop.clock.now(), rate.requests - rate.reserve);
+    let block = store.account(name).await?.and_then(|known| known.block);
+    Ok(Outlook {
+        account: name.to_owned(),
+        left: store.quota_left(name, allowed, rate.window, now).await?,
+        allowed,
+        window: rate.window,
+        waiting: store.left_to_send(name).await?,
+        blocked: block.filter(|(until, _)| *until > now),
+    })
+}
