@@ -68,7 +68,11 @@ fn everything_about_one_person_is_told_and_nothing_of_others() {
     assert_eq!((joana["rows"].as_array().map(Vec::len), lines_of(&joana, "list.csv")), (Some(1), vec![5]));
 
     let text = bench.lumasync(["trace", "ana@example.org"]).run().with_code(0).stdout;
-    for said in ["confirmed by Luma in account `main`: tag-vip, last by run 1", "row 1", "is not read yet"] {
+    for said in [
+        "confirmed by Luma in account `main`: tag-vip, last by run 1",
+        "row 2 is delivered",
+        "is not read yet",
+    ] {
         assert!(text.contains(said), "{said}\n{text}");
     }
     assert!(!text.contains("joana"), "{text}");
@@ -90,4 +94,25 @@ fn nobody_is_told_of_where_nothing_is_on_record() {
     let told = trace(&bench, "ana@example.org");
     assert_eq!(lines_of(&told, "list.csv"), [2], "taken in by hand, and still there");
     bench.lumasync(["trace", " "]).run().with_code(2);
+}
+
+#[test]
+fn whoever_passes_through_several_requests_is_told_of_each_and_forgotten_in_all() {
+    let bench = Bench::new("", "");
+    let list = "email,tags\na@example.org,vip\nb@example.org,vip\nc@example.org,press\nd@example.org,press\n\
+                both@example.org,vip;press\n";
+    bench.scratch.write("list.csv", list);
+    bench.sync(["list.csv"]).run().with_code(0);
+    let told = trace(&bench, "both@example.org");
+    let asked = |told: &Value| {
+        let events = told["events"].as_array().expect("events");
+        events.iter().filter(|event| event["event"] == "asked").count()
+    };
+    assert_eq!((asked(&told), asked(&trace(&bench, "a@example.org"))), (2, 1), "{told:#}");
+    let numbers = || bench.lumasync(["--output", "json", "runs", "show", "1"]).run().with_code(0).stdout;
+    let before = numbers();
+    bench.lumasync(["forget", "both@example.org", "--yes"]).run().with_code(0);
+    assert_eq!(numbers(), before);
+    let passes = "select count(*) from row_passes where row_id not in (select id from member_queue)";
+    assert_eq!(bench.db().count(passes), 0);
 }
