@@ -204,7 +204,7 @@ fn a_silent_receiver_keeps_nobody_from_work() {
 fn over_three_processes_and_a_kill_every_change_is_told_and_none_as_two() {
     let (bench, receiver) = (Bench::new("", ""), Receiver::start());
     bench.configure(&receiver.configure(&bench, ""));
-    receiver.answer(&[Mood::Status(200), Mood::Status(500), Mood::Silent, Mood::Status(200)]);
+    receiver.answer(&[Mood::Slow, Mood::Status(500), Mood::Silent, Mood::Slow]);
     let mut services = vec![bench.serve(), bench.serve(), bench.serve()];
     let drop = |number: usize| {
         bench.scratch.write(&format!("drop/members/{number:02}.csv"), partial(&format!("p{number}")));
@@ -227,8 +227,7 @@ fn over_three_processes_and_a_kill_every_change_is_told_and_none_as_two() {
     }
     let posts = receiver.posts();
     let told = |post: &Post| (post.json()["run"]["id"].as_i64().expect("a run"), post.text("id"));
-    let mut taken: Vec<(i64, String)> =
-        posts.iter().filter(|post| post.mood == Mood::Status(200)).map(told).collect();
+    let mut taken: Vec<(i64, String)> = posts.iter().filter(|post| post.is_taken()).map(told).collect();
     let answered = taken.len();
     taken.sort();
     taken.dedup();

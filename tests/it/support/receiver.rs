@@ -23,6 +23,8 @@ pub(crate) enum Mood {
     Status(u16),
     /// With this status, and the wish to be left alone for so many seconds.
     Wait(u16, u64),
+    /// With 200, and so late that other processes have looked for something to post meanwhile.
+    Slow,
     /// Never: the connection stays open and silent.
     Silent,
     /// With the end of the connection.
@@ -41,6 +43,11 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    /// Whether the receiver said that it has it.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self.mood, Mood::Status(200) | Mood::Slow)
+    }
+
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
@@ -108,7 +115,7 @@ impl Receiver {
 
     /// `topic` and `text` of everything that was taken.
     pub(crate) fn taken(&self) -> Vec<(String, String)> {
-        let posts = self.posts().into_iter().filter(|post| post.mood == Mood::Status(200));
+        let posts = self.posts().into_iter().filter(Post::is_taken);
         posts.map(|post| (post.text("topic"), post.text("text"))).collect()
     }
 
@@ -119,6 +126,11 @@ impl Receiver {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panicked")
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a receiver that is slow is slow in real time")]
+fn think() {
+    std::thread::sleep(Duration::from_millis(700));
 }
 
 /// Reads one post and answers it.
@@ -150,6 +162,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     };
     let (status, more) = match mood {
         Mood::Status(status) => (status, String::new()),
+        Mood::Slow => {
+            think();
+            (200, String::new())
+        }
         Mood::Wait(status, seconds) => (status, format!("retry-after: {seconds}\r\n")),
         Mood::Silent => {
             state.lock().expect("nobody panicked").kept.push(stream);
