@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::args::{EventsListArgs, Global, ResolveArgs};
+use super::args::Global;
 use super::context::{Need, load};
+use super::events_args::{EventsListArgs, ResolveArgs};
 use super::exit::Exit;
 use super::out;
 use super::person::person;

@@ -11,6 +11,7 @@ mod context;
 mod crew;
 mod db;
 mod events;
+mod events_args;
 mod exit;
 mod explain;
 mod forget;
@@ -55,7 +56,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, DbCommand, EventsCommand};
+use args::{Cli, Command, DbCommand};
+use events_args::EventsCommand;
 use exit::Exit;
 use notify::NotifyCommand;
 use runs_args::RunsCommand;

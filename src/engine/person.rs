@@ -73,6 +73,8 @@ impl FolderFinds {
         match hits(&path, options, person) {
             Ok(hits) if hits.is_empty() => {}
             Ok(hits) => self.found.push(FoundFile { path, hits, is_put_away }),
+            // What a crash left half written is no list any more: as long as it is plain text, its bytes tell.
+            Err(_) if is_put_away && is_unfinished(&path) && is_plain_without(&path, person) => {}
             Err(error) => self.unread.push((path, error.to_string())),
         }
     }
@@ -97,6 +99,19 @@ impl FolderFinds {
         });
         Ok(looked.await?)
     }
+}
+
+/// Whether it is a file of ours that was being written.
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.ends_with(".part")
+}
+
+/// Whether its bytes are text, and none of it the person's.
+fn is_plain_without(path: &Path, person: &Person) -> bool {
+    fs::read(path).is_ok_and(|bytes| {
+        !bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok() && !person.is_named_in(&bytes)
+    })
 }
 
 /// What became of lines of a file that have no row in the queue, as far as that is remembered: the line, and the
