@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::code::Code;
 use crate::domain::proof::Verify;
+use crate::engine::{PLANNED_WITHIN, lay_again};
 use crate::store::ResolveError;
 
 /// The command.
@@ -34,13 +35,15 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         let run = resolved?.run_id;
         return say(global, &config, (1, &[run]), args.dry_run);
     }
-    let (mut rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), now, args.dry_run).await?;
+    let due = [now, now.plus(PLANNED_WITHIN)];
+    let (mut rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), due, args.dry_run).await?;
     if !args.dry_run {
         let left_out = store.end_suppressed(now).await?.ended;
         if left_out > 0 {
             out::talk(&format!("{} left out: their people are suppressed", count(left_out, "row")));
         }
         rows = rows.saturating_sub(left_out);
+        lay_again(&store, &Clock::system(), config.batch.max_rows, &runs).await?;
     }
     for id in store.failed_events(args.run, args.code.as_deref()).await? {
         match store.retry_event(id, now, args.dry_run).await {

@@ -8,29 +8,21 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{Engine, EngineError};
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::domain::plan::{Cohorts, Layout, Plan, plan};
 use crate::domain::state::{Kind, RunStatus};
 use crate::domain::tag::TagSet;
-use crate::store::{Leftovers, NewCall, NewCalls, RunSource, StoreError};
+use crate::store::{Leftovers, NewCall, NewCalls, RunSource, Store, StoreError};
+
+/// How long rows that came back are left alone, so that they can be planned before somebody takes them.
+pub const PLANNED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Plans the batches of a run that are not full, where that takes fewer requests; those that are due later
     /// than `due_by` may still be filled. What another process claims meanwhile goes as it is.
     pub(super) async fn lay_calls(&self, run_id: i64, due_by: Option<Time>) -> Result<(), EngineError> {
         let max_rows = self.settings.limits.max_rows;
-        let mut after = 0;
-        loop {
-            let leftovers = self.store.leftovers(run_id, max_rows, after, due_by).await?;
-            let Some(last) = leftovers.last else { return Ok(()) };
-            after = last;
-            match self.lay(run_id, leftovers).await {
-                Err(EngineError::Store(StoreError::Lost { what })) => {
-                    tracing::debug!(run = run_id, what, "not planned: it has changed meanwhile");
-                }
-                laid => laid?,
-            }
-        }
+        Laying { store: &self.store, clock: &self.clock, max_rows }.lay_all(run_id, due_by).await
     }
 
     /// The same for rows of the queue that are due within this time.
@@ -46,12 +38,51 @@ impl Engine {
         }
         Ok(())
     }
+}
 
-    async fn lay(&self, run_id: i64, leftovers: Leftovers) -> Result<(), EngineError> {
+/// Plans rows of these runs that are to be tried again, and lets them go.
+pub async fn lay_again(
+    store: &Store,
+    clock: &Clock,
+    max_rows: usize,
+    runs: &[i64],
+) -> Result<(), EngineError> {
+    for run in runs {
+        Laying { store, clock, max_rows }.lay_all(*run, None).await?;
+        store.let_go(*run, clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// Where rows are laid into calls.
+#[derive(Clone, Copy)]
+struct Laying<'a> {
+    store: &'a Store,
+    clock: &'a Clock,
+    max_rows: usize,
+}
+
+impl Laying<'_> {
+    async fn lay_all(self, run_id: i64, due_by: Option<Time>) -> Result<(), EngineError> {
+        let mut after = 0;
+        loop {
+            let leftovers = self.store.leftovers(run_id, self.max_rows, after, due_by).await?;
+            let Some(last) = leftovers.last else { return Ok(()) };
+            after = last;
+            match self.lay(run_id, leftovers).await {
+                Err(EngineError::Store(StoreError::Lost { what })) => {
+                    tracing::debug!(run = run_id, what, "not planned: it has changed meanwhile");
+                }
+                laid => laid?,
+            }
+        }
+    }
+
+    async fn lay(self, run_id: i64, leftovers: Leftovers) -> Result<(), EngineError> {
         if leftovers.batches.len() < 2 {
             return Ok(());
         }
-        let max_rows = u32::try_from(self.settings.limits.max_rows).unwrap_or(u32::MAX);
+        let max_rows = u32::try_from(self.max_rows).unwrap_or(u32::MAX);
         let max_rows = NonZeroU32::new(max_rows).unwrap_or(NonZeroU32::MIN);
         let sets = self.store.tag_sets().await?;
         let planning = tokio::task::spawn_blocking(move || {
@@ -86,7 +117,7 @@ impl Engine {
     }
 
     async fn new_calls(
-        &self,
+        self,
         plan: &Plan,
         layout: &Layout,
         leftovers: &Leftovers,

@@ -51,6 +51,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use calls::{PLANNED_WITHIN, lay_again};
 pub use drain::DrainEnd;
 pub use error::EngineError;
 pub use finish::Finished;

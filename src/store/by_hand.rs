@@ -70,12 +70,13 @@ macro_rules! drop_pending {
 
 impl Store {
     /// Brings rows back to pending that failed, are missing or were counted too few, of one run or of all, of one
-    /// code or of all; with `dry_run` only counts them. Rows, and the runs they belong to.
+    /// code or of all; with `dry_run` only counts them. Rows that were in calls are due at the second of these
+    /// moments, the others at the first. Rows, and the runs they belong to.
     pub async fn retry_failed(
         &self,
         run: Option<i64>,
         code: Option<&str>,
-        now: Time,
+        [now, due_at]: [Time; 2],
         dry_run: bool,
     ) -> Result<(u64, Vec<i64>)> {
         let found: Vec<(i64, i64, String, i64, bool)> = read!(self, db => {
@@ -103,7 +104,7 @@ impl Store {
         write_tx!(self, tx => {
             for (batch, _, state, _, is_call) in &found {
                 match state.as_str() {
-                    state if *is_call => again_alone!(tx, *batch, state, now),
+                    state if *is_call => again_alone!(tx, *batch, state, due_at),
                     "missing" => again_absent!(tx, *batch, now),
                     whole => again_whole!(tx, *batch, whole, now),
                 }

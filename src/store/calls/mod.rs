@@ -80,7 +80,7 @@ pub const PLANNED_TOGETHER: u64 = 200_000;
 
 impl Store {
     /// Batches of a run behind this one that are not full and were not planned, and their rows: as many as are
-    /// planned together. Those that are due later than `due_by` may still be filled.
+    /// planned together. Halves of what was refused are left as they are. Those that are due later than `due_by` may still be filled.
     pub async fn leftovers(
         &self,
         run_id: i64,
@@ -92,7 +92,10 @@ impl Store {
             sqlx::query_as(
                 "select id, row_count from batches
                   where run_id = $1 and state = 'pending' and attempts = 0 and call_id is null
-                    and parent_id is null and priority < $2 and row_count < $3 and id > $4
+                    and (parent_id is null or exists (select 1 from batches p
+                                                       where p.id = batches.parent_id
+                                                         and p.state in ('delivered', 'failed')))
+                    and priority < $2 and row_count < $3 and id > $4
                     and ($5 is null or due_at <= $5)
                     and not exists (select 1 from attempts where batch_id = batches.id)
                   order by id limit $6",
@@ -132,6 +135,22 @@ impl Store {
             .await?
         });
         Ok(Leftovers { last: batches.last().copied(), batches, rows })
+    }
+
+    /// Lets rows of a run go at once that were to be tried again a little later.
+    pub async fn let_go(&self, run_id: i64, now: Time) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query(
+                "update batches set due_at = $2
+                  where run_id = $1 and state = 'pending' and attempts = 0 and parent_id is not null
+                    and due_at > $2 and not exists (select 1 from attempts where batch_id = batches.id)",
+            )
+            .bind(run_id)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        });
+        Ok(())
     }
 
     /// Lays rows into calls in place of their batches. `Lost` where one of these was claimed meanwhile, or rows

@@ -176,7 +176,7 @@ async fn whoever_comes_too_late_for_a_call_gets_all_it_wants_alone(db: &Fixture)
             db.deliver(batch).await;
         }
     }
-    let (rows, _) = db.store.retry_failed(Some(run), None, db.now(), false).await.expect("retried");
+    let (rows, _) = db.store.retry_failed(Some(run), None, [db.now(); 2], false).await.expect("retried");
     assert_eq!(rows, one.recipients.len() as u64);
     while let Claim::Batches(batches) = db.ask(worker, 9, FREE).await {
         for batch in &batches {

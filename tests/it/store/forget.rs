@@ -109,7 +109,7 @@ async fn a_failed_row_that_is_forgotten_is_not_retried(db: &Fixture) {
     assert_eq!(counts(db, run).await.failed, 3);
     let causes = db.store.causes(run).await.expect("causes");
     assert_eq!((causes.len(), causes[0].rows, causes[0].more_rows()), (1, 3, 1), "{causes:?}");
-    let (rows, _) = db.store.retry_failed(None, None, db.now(), false).await.expect("retried");
+    let (rows, _) = db.store.retry_failed(None, None, [db.now(); 2], false).await.expect("retried");
     assert_eq!(rows, 2);
     let counted = counts(db, run).await;
     assert_eq!((counted.pending, counted.failed), (2, 1));

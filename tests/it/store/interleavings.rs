@@ -127,7 +127,8 @@ impl World {
                 self.end(*worker, true).await;
             }
             Step::Retry => {
-                let (rows, _) = db.store.retry_failed(None, None, db.now(), false).await.expect("retried");
+                let (rows, _) =
+                    db.store.retry_failed(None, None, [db.now(); 2], false).await.expect("retried");
                 assert_eq!(rows, self.model.retried());
             }
             Step::Wait { micros } => db.clock.advance(Duration::from_micros(*micros)),

@@ -16,11 +16,18 @@ on_every_database! {
 
 async fn the_missing_come_back_in_a_request_of_their_own(db: &Fixture) {
     let (worker, run) = with_missing(db).await;
-    let none = db.store.retry_failed(None, Some("tags_lacking"), db.now(), false).await.expect("retried");
+    let none =
+        db.store.retry_failed(None, Some("tags_lacking"), [db.now(); 2], false).await.expect("retried");
     assert_eq!(none, (0, vec![]));
     let code = Some(Code::NotInAudience.as_str());
-    assert_eq!(db.store.retry_failed(None, code, db.now(), true).await.expect("counted"), (3, vec![run]));
-    assert_eq!(db.store.retry_failed(None, code, db.now(), false).await.expect("retried"), (3, vec![run]));
+    assert_eq!(
+        db.store.retry_failed(None, code, [db.now(); 2], true).await.expect("counted"),
+        (3, vec![run])
+    );
+    assert_eq!(
+        db.store.retry_failed(None, code, [db.now(); 2], false).await.expect("retried"),
+        (3, vec![run])
+    );
     let counted = counts(db, run).await;
     assert_eq!((counted.pending, counted.verified, counted.missing), (3, 1, 0));
     let batches = db.claim(worker, 9).await;
@@ -42,7 +49,7 @@ async fn a_short_request_comes_back_whole(db: &Fixture) {
     db.store.settle_count(&prover, 1, &short, db.now()).await.expect("written");
     let code = Some(Code::CountShort.as_str());
     assert_eq!(
-        db.store.retry_failed(Some(run), code, db.now(), false).await.expect("retried"),
+        db.store.retry_failed(Some(run), code, [db.now(); 2], false).await.expect("retried"),
         (2, vec![run])
     );
     assert_eq!(counts(db, run).await.pending, 2);

@@ -107,7 +107,7 @@ async fn who_comes_back_from_a_request_or_by_hand_is_not_sent_again(db: &Fixture
     let back = db.claim(worker, 9).await;
     assert_eq!(addresses(&back), [&crowd[1]]);
     db.deliver(&back[0]).await;
-    let (rows, _) = db.store.retry_failed(Some(run), None, db.now(), false).await.expect("back");
+    let (rows, _) = db.store.retry_failed(Some(run), None, [db.now(); 2], false).await.expect("back");
     assert_eq!(rows, 2);
     assert_eq!(db.store.end_suppressed(db.now()).await.expect("ended").ended, 1);
     let again = db.claim(worker, 9).await;
