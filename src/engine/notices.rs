@@ -14,7 +14,7 @@ use crate::domain::event::OnUnknown;
 use crate::domain::notice::{Fate, Topic, Trouble, subject};
 use crate::domain::state::RunStatus;
 use crate::hook::{About, Hook, Message, Reply, RunFacts, SourceFacts};
-use crate::store::{Change, HookClaim, Notice, Posted, RunCounts, Store};
+use crate::store::{Change, HookClaim, Notice, Posted, Run, RunCounts, Store};
 
 /// How often it is looked whether there is something to tell.
 const LOOK: Duration = Duration::from_secs(1);
@@ -244,7 +244,17 @@ impl Notifier {
         let Some(run) = self.store.run(run_id).await? else { return Ok((None, None, None)) };
         let subject = subject([&run.account, run.kind.as_str(), run.source.as_str(), &run.label]);
         let before = self.store.trouble(&subject).await?;
-        let (topic, trouble) = Topic::of_run(status, before.is_some());
+        let stands = match before {
+            // Of itself it is only known how it stands now.
+            Some(before) if before != run_id => self.store.run(before).await?.map(|run| run.status),
+            _ => before.map(|_| RunStatus::Partial),
+        };
+        let is_same = |other: &Run| {
+            (other.status, other.kind, other.source) == (RunStatus::Held, run.kind, run.source)
+                && (&other.account, &other.label) == (&run.account, &run.label)
+        };
+        let is_one_held = self.store.open_runs().await?.iter().any(is_same);
+        let (topic, trouble) = Topic::of_run(status, stands, is_one_held);
         let trouble = Some((subject, run_id, trouble));
         if topic.is_none() {
             return Ok((None, None, trouble));

@@ -43,14 +43,22 @@ pub enum Trouble {
 
 impl Topic {
     /// What it is that a run has come to this status; and what that says of the trouble in which the last run
-    /// of the same kind was, or was not.
+    /// of the same kind was, or was not: `before` is how that one stands. What fails time after time is told once,
+    /// and nothing has recovered as long as one of the kind is held.
     #[must_use]
-    pub const fn of_run(status: RunStatus, was_in_trouble: bool) -> (Option<Self>, Trouble) {
+    pub const fn of_run(
+        status: RunStatus,
+        before: Option<RunStatus>,
+        is_one_held: bool,
+    ) -> (Option<Self>, Trouble) {
         match status {
+            RunStatus::Failed if matches!(before, Some(RunStatus::Failed)) => (None, Trouble::Begins),
             RunStatus::Failed => (Some(Self::Failed), Trouble::Begins),
             RunStatus::Partial => (Some(Self::Partial), Trouble::Begins),
             RunStatus::Held => (Some(Self::Held), Trouble::Same),
-            RunStatus::Succeeded if was_in_trouble => (Some(Self::Recovered), Trouble::Ends),
+            RunStatus::Succeeded if before.is_some() && !is_one_held => {
+                (Some(Self::Recovered), Trouble::Ends)
+            }
             RunStatus::Succeeded | RunStatus::Queued | RunStatus::Running | RunStatus::Canceled => {
                 (None, Trouble::Same)
             }
@@ -72,17 +80,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn success_is_told_only_after_trouble() {
-        let of = |status| [false, true].map(|in_trouble| Topic::of_run(status, in_trouble));
+    fn success_is_told_only_after_trouble_and_failure_once() {
+        let troubles = [None, Some(RunStatus::Partial), Some(RunStatus::Failed)];
+        let of = |status, is_held| troubles.map(|before| Topic::of_run(status, before, is_held));
+        let recovered = (Some(Topic::Recovered), Trouble::Ends);
+        assert_eq!(of(RunStatus::Succeeded, false), [(None, Trouble::Same), recovered, recovered]);
+        assert_eq!(of(RunStatus::Succeeded, true), [(None, Trouble::Same); 3], "somebody still waits");
+        let failed = (Some(Topic::Failed), Trouble::Begins);
+        assert_eq!(of(RunStatus::Failed, false), [failed, failed, (None, Trouble::Begins)]);
+        assert_eq!(of(RunStatus::Partial, false), [(Some(Topic::Partial), Trouble::Begins); 3]);
         assert_eq!(
-            of(RunStatus::Succeeded),
-            [(None, Trouble::Same), (Some(Topic::Recovered), Trouble::Ends)]
+            of(RunStatus::Held, true),
+            [(Some(Topic::Held), Trouble::Same); 3],
+            "nothing is known yet"
         );
-        assert_eq!(of(RunStatus::Failed), [(Some(Topic::Failed), Trouble::Begins); 2]);
-        assert_eq!(of(RunStatus::Partial), [(Some(Topic::Partial), Trouble::Begins); 2]);
-        assert_eq!(of(RunStatus::Held), [(Some(Topic::Held), Trouble::Same); 2], "nothing is known yet");
         for silent in [RunStatus::Queued, RunStatus::Running, RunStatus::Canceled] {
-            assert_eq!(of(silent), [(None, Trouble::Same); 2]);
+            assert_eq!(of(silent, false), [(None, Trouble::Same); 3]);
         }
     }
 }
