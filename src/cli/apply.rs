@@ -7,6 +7,7 @@ use super::approve::held;
 use super::args::{ApplyArgs, Global, Selection};
 use super::exit::Exit;
 use super::intake::{Pass, open_folder, take_files};
+use super::person::login;
 use super::plan::look;
 use super::plan_file::{PlanFile, read};
 use super::progress::Screen;
@@ -14,6 +15,7 @@ use super::signals::Signals;
 use super::sync::{self, Sending};
 use super::workshop::{Desk, Workshop};
 use super::{out, sources};
+use crate::domain::state::RunStatus;
 use crate::engine::{Engine, EngineError, Stop};
 
 /// The command.
@@ -63,19 +65,22 @@ async fn apply(plan: &PlanFile, what: &Selection, workshop: &Workshop, stop: &St
         let mut pass = Box::pin(take_in(what, &desk, stop)).await?;
         let mut own = Vec::new();
         for run in pass.runs.iter().filter(|run| !earlier.contains(run)) {
-            engine.release(*run).await?;
-            own.extend(workshop.store.run(*run).await?.filter(|run| run.planned).map(|run| run.id));
+            // What others have begun, left, held or let go is not of this plan.
+            let found = workshop.store.run(*run).await?;
+            if found.is_some_and(|run| run.planned && run.approved.is_none()) {
+                engine.release(*run).await?;
+                own.push(*run);
+            }
         }
-        // What other passes have left, or held, is not of this plan.
         pass.runs = own;
         passes.push(pass);
     }
     let runs: Vec<i64> = passes.iter().flat_map(|pass| pass.runs.iter().copied()).collect();
-    let is_let_go = confirm(plan, &runs, workshop, &engines).await?;
+    let refused = confirm(plan, &runs, workshop, &engines).await?;
     let screen = Screen::of(desks.len());
-    let mut whole = Pass::default();
+    let mut whole = Pass { exit: refused, ..Pass::default() };
     for (desk, pass) in desks.iter().zip(passes) {
-        if is_let_go {
+        if refused.is_none() {
             let how = Sending { everything: false, yes: false };
             whole.add(sync::send(how, pass, desk, &screen, stop).await?);
             desk.engine.put_away(stop).await?;
@@ -107,40 +112,44 @@ async fn take_in(what: &Selection, desk: &Desk<'_>, stop: &Stop) -> Result<Pass,
     Ok(pass)
 }
 
-/// Lets the runs go, all of them, where they are what the plan says, all of it; otherwise they stay held.
+/// Lets the runs go, all of them, where they are what the plan says, all of it. Otherwise they stay held, and how
+/// the command ends is given back.
 async fn confirm(
     plan: &PlanFile,
     runs: &[i64],
     workshop: &Workshop,
     engines: &[Engine],
-) -> anyhow::Result<bool> {
-    let mut open = plan.inputs.clone();
-    let mut moved = Vec::new();
+) -> anyhow::Result<Option<Exit>> {
+    let mut found = Vec::new();
     for run in runs {
         let Some(run) = workshop.store.run(*run).await? else { continue };
         let Some(engine) = engines.iter().find(|engine| engine.account() == run.account) else { continue };
         let digest = engine.audience_of(run.id).await?.to_string();
-        let place = open.iter().position(|input| input.is_of(&run.account, run.source.as_str(), &run.label));
-        match place.map(|place| open.swap_remove(place)) {
-            Some(input) if input.digest == digest => {}
-            Some(_) => moved.push(format!("run {}, `{}`, is not what was planned", run.id, run.label)),
-            None => moved.push(format!("run {}, `{}`, was not planned", run.id, run.label)),
-        }
+        found.push((run, digest));
     }
-    moved.extend(open.iter().map(|input| format!("`{}` was not taken in", input.label)));
+    let mut moved = plan.unlike(&found);
     if moved.is_empty() {
-        let login = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-        let person = login.map_or_else(|| "apply".to_owned(), |login| format!("{login} (apply)"));
+        let person = login().map_or_else(|| "apply".to_owned(), |login| format!("{login} (apply)"));
         if workshop.store.approve_runs(runs, &person, workshop.clock.now()).await? {
-            return Ok(true);
+            return Ok(None);
         }
         moved.push("somebody else has let go or given up a run of it".to_owned());
     }
-    out::talk(
-        "error: the world has moved while the plan was carried out; nothing is sent, its runs are held",
-    );
+    let mut held = Vec::new();
+    for run in runs {
+        let found = workshop.store.run(*run).await?;
+        held.extend(found.filter(|run| run.status == RunStatus::Held).map(|run| run.id.to_string()));
+    }
+    let (said, exit) = match held.as_slice() {
+        [] => (String::new(), Exit::Failed),
+        [run] => (format!("; its run {run} is held"), Exit::Held),
+        runs => (format!("; its runs {} are held", runs.join(", ")), Exit::Held),
+    };
+    out::talk(&format!(
+        "error: the world has moved while the plan was carried out; it lets nothing go{said}"
+    ));
     tell(&moved);
-    Ok(false)
+    Ok(Some(exit))
 }
 
 fn tell(moved: &[String]) {

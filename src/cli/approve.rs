@@ -7,7 +7,7 @@ use super::args::Global;
 use super::context::{Need, load};
 use super::exit::Exit;
 use super::out;
-use super::person::person;
+use super::person::{login, person};
 use super::place::{open_known, program};
 use super::words::{count, moment};
 use super::workshop::Desk;
@@ -55,8 +55,7 @@ pub(super) async fn held(desk: &Desk<'_>) -> Result<Vec<i64>, EngineError> {
 
 /// Approves those of these runs that are held, as the person did who typed `--yes`.
 pub(super) async fn approve_all(desk: &Desk<'_>, runs: &[i64]) -> Result<(), EngineError> {
-    let login = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let person = login.map_or_else(|| "--yes".to_owned(), |login| format!("{login} (--yes)"));
+    let person = login().map_or_else(|| "--yes".to_owned(), |login| format!("{login} (--yes)"));
     for run in held(desk).await?.iter().filter(|run| runs.contains(run)) {
         if desk.workshop.store.approve_runs(&[*run], &person, desk.workshop.clock.now()).await? {
             out::talk(&format!("run {run} was held by a guard and is approved by `--yes`"));

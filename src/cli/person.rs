@@ -4,11 +4,21 @@ use super::out;
 
 /// The name that was given, or the login; where there is neither, that is told.
 pub(super) fn person(given: Option<&str>) -> Option<String> {
-    let login = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let named = given.map(str::to_owned).or_else(login);
-    let named = named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let given = given.map(|name| name.trim().to_owned());
+    let named = given.or_else(login).filter(|name| !name.is_empty());
     if named.is_none() {
         out::talk("error: it is not known who decides\nhint: say it with `--by NAME`");
     }
     named
+}
+
+/// The login, as far as the environment says it.
+pub(super) fn login() -> Option<String> {
+    let said = ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    said.map(|name| name.trim().to_owned()).find(|name| !name.is_empty())
+}
+
+/// What a command that notes who decides has to be told besides, where the login is not known.
+pub(super) fn told_by() -> &'static str {
+    if login().is_some() { "" } else { " --by NAME" }
 }

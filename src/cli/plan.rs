@@ -12,6 +12,7 @@ use super::workshop::{Desk, Workshop};
 use super::{out, plan_file, plan_text, sync};
 use crate::clock::Time;
 use crate::config;
+use crate::domain::state::{Kind, RunStatus};
 use crate::engine::{Engine, EngineError, PlannedFile, PlannedInput, Stop, printable};
 use crate::store::HeldRun;
 
@@ -19,15 +20,35 @@ use crate::store::HeldRun;
 #[derive(Debug, Default)]
 pub(super) struct Forecast {
     pub(super) inputs: Vec<PlannedInput>,
-    /// Files whose bytes were taken in before, and by which run.
-    pub(super) before: Vec<(String, i64)>,
+    /// Files whose bytes were taken in before.
+    pub(super) before: Vec<Before>,
     /// Of each account.
     pub(super) accounts: Vec<Outlook>,
     /// Runs that wait for a person.
     pub(super) held: Vec<HeldRun>,
     /// What could not be looked at.
     pub(super) troubles: Vec<String>,
+    /// What a person should know of how it was looked at.
+    pub(super) notes: Vec<String>,
     pub(super) exit: Option<Exit>,
+}
+
+/// A file whose bytes were taken in before.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) file: String,
+    pub(super) run: i64,
+    pub(super) rest: Rest,
+}
+
+/// What the run of a file has left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Nothing,
+    /// A sync of the same bytes goes on with it.
+    Some,
+    /// It waits for a person.
+    Held,
 }
 
 /// What an account may send, and has to besides.
@@ -46,6 +67,9 @@ pub(super) struct Outlook {
 
 /// The command.
 pub(super) async fn run(global: &Global, what: &Selection, to: Option<&Path>) -> anyhow::Result<Exit> {
+    if let Some(to) = to {
+        plan_file::ensure_free(to)?;
+    }
     let Some(workshop) = sync::open(global, what).await? else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
     let result = show(global, what, to, &workshop, &stop).await;
@@ -86,21 +110,23 @@ pub(super) async fn look(what: &Selection, workshop: &Workshop, stop: &Stop) -> 
         forecast.accounts.push(outlook(&desk).await?);
         if what.names_nothing() {
             for (kind, taking) in engine.files_of_folder().await? {
-                forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name)?;
+                forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name, &desk).await?;
             }
         } else {
             let tags = engine.resolve_tags(&what.tags, stop).await?;
-            for path in &what.files {
+            for path in &plan_file::distinct(&what.files) {
                 let (kind, taking) = by_hand(path, what, &tags);
-                forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name)?;
+                forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name, &desk).await?;
             }
         }
         forecast.sources(what, &desk, &engine, stop).await?;
         if what.names_nothing() {
             forecast.inputs.extend(engine.plan_queue(stop).await?);
         }
-        if !engine.knows_tags() {
-            forecast.troubles.push(
+        // Before each input Luma was asked.
+        let is_own = |input: &PlannedInput| input.account == engine.account() && input.kind == Kind::Members;
+        if !engine.knows_tags() && forecast.inputs.iter().any(is_own) {
+            forecast.notes.push(
                 "Luma was not to be asked which tags it has: names that only Luma knows count as unknown"
                     .to_owned(),
             );
@@ -110,10 +136,31 @@ pub(super) async fn look(what: &Selection, workshop: &Workshop, stop: &Stop) -> 
 }
 
 impl Forecast {
-    fn file(&mut self, planned: Result<PlannedFile, EngineError>, name: &str) -> Result<(), EngineError> {
+    async fn file(
+        &mut self,
+        planned: Result<PlannedFile, EngineError>,
+        name: &str,
+        desk: &Desk<'_>,
+    ) -> Result<(), EngineError> {
         match planned {
-            Ok(PlannedFile::Now(input)) => self.inputs.push(*input),
-            Ok(PlannedFile::Before(run)) => self.before.push((printable(name), run)),
+            Ok(PlannedFile::Now(input)) => {
+                let is_twin = |known: &&PlannedInput| {
+                    input.sha256.is_some()
+                        && (&known.sha256, &known.account, known.kind)
+                            == (&input.sha256, &input.account, input.kind)
+                };
+                match self.inputs.iter().find(is_twin) {
+                    Some(twin) => self.notes.push(format!(
+                        "`{}` holds the same bytes as `{}`: they are taken in once",
+                        input.label, twin.label
+                    )),
+                    None => self.inputs.push(*input),
+                }
+            }
+            Ok(PlannedFile::Before(run)) => {
+                let rest = rest_of(desk, run).await?;
+                self.before.push(Before { file: printable(name), run, rest });
+            }
             Err(error) => self.trouble(error)?,
         }
         Ok(())
@@ -154,6 +201,15 @@ impl Forecast {
         self.troubles.push(explain_std(error).trim_start_matches("error: ").to_owned());
         Ok(())
     }
+}
+
+async fn rest_of(desk: &Desk<'_>, run_id: i64) -> Result<Rest, EngineError> {
+    let store = &desk.workshop.store;
+    if store.run(run_id).await?.is_some_and(|run| run.status == RunStatus::Held) {
+        return Ok(Rest::Held);
+    }
+    let is_left = desk.engine.looks_left(run_id).await? > 0 || store.has_work(run_id).await?;
+    Ok(if is_left { Rest::Some } else { Rest::Nothing })
 }
 
 async fn outlook(desk: &Desk<'_>) -> anyhow::Result<Outlook> {

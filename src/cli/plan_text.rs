@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::plan::{Forecast, Outlook};
+use super::plan::{Before, Forecast, Outlook, Rest};
 use super::words::{count, moment, span};
 use crate::domain::state::Kind;
 use crate::engine::{PlannedInput, PlannedRow, PlannedRows};
@@ -22,13 +22,18 @@ pub(super) fn text(forecast: &Forecast, max_rows: usize, command: &str) -> Strin
     for input in &forecast.inputs {
         input_text(&mut text, input, max_rows);
     }
-    for (file, run) in &forecast.before {
-        let _ = writeln!(text, "{file}\n  these bytes were taken in by run {run}: they send nothing again");
+    for Before { file, run, rest } in &forecast.before {
+        let said = match rest {
+            Rest::Nothing => ": they send nothing again",
+            Rest::Some => ", which is not done: it goes on with what is left",
+            Rest::Held => ", which is held",
+        };
+        let _ = writeln!(text, "{file}\n  these bytes were taken in by run {run}{said}");
     }
     for held in &forecast.held {
         let _ = writeln!(text, "run {} is held and is not sent: `{command} runs show {0}`", held.id);
     }
-    for trouble in &forecast.troubles {
+    for trouble in forecast.troubles.iter().chain(&forecast.notes) {
         let _ = writeln!(text, "warning: {trouble}");
     }
     for outlook in &forecast.accounts {
@@ -136,9 +141,11 @@ fn warnings(input: &PlannedInput, max_rows: usize) -> Vec<String> {
 pub(super) fn json(forecast: &Forecast, max_rows: usize) -> Value {
     json!({
         "inputs": forecast.inputs.iter().map(|input| input_json(input, max_rows)).collect::<Vec<_>>(),
-        "taken_before": forecast.before.iter().map(|(file, run)| json!({ "file": file, "run": run })).collect::<Vec<_>>(),
+        "taken_before": forecast.before.iter().map(|before| json!({
+            "file": before.file, "run": before.run, "goes_on": before.rest == Rest::Some,
+        })).collect::<Vec<_>>(),
         "held_runs": forecast.held.iter().map(|run| run.id).collect::<Vec<_>>(),
-        "troubles": forecast.troubles,
+        "troubles": forecast.troubles.iter().chain(&forecast.notes).collect::<Vec<_>>(),
         "accounts": forecast.accounts.iter().map(|outlook| {
             let requests = requests_of(forecast, outlook);
             json!({

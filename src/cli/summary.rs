@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::hold::Hold;
+use super::person::told_by;
 use super::words::{count, moment};
 use super::workshop::REHEARSAL;
 use crate::clock::Time;
@@ -213,8 +214,9 @@ impl Summary {
         }
         if *status == RunStatus::Held {
             hints.push(format!(
-                "nothing of it is sent: `{command} runs approve {id}` lets exactly this run go, \
-                 `{command} runs cancel {id}` gives it up"
+                "nothing of it is sent: `{command} runs approve {id}{}` lets exactly this run go, \
+                 `{command} runs cancel {id}` gives it up",
+                told_by()
             ));
         }
         if *status == RunStatus::Queued && (*source == RunSource::Queue || self.hold.approved.is_some()) {

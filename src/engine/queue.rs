@@ -95,13 +95,17 @@ impl Engine {
     /// The run that rows go to which wait in larger numbers than may go out unseen: nothing of it is sent before
     /// all of them are in it. Whoever comes later and is few goes another way.
     async fn rush(&self, filling: Option<i64>) -> Result<Option<i64>, EngineError> {
-        let Some(most) = self.settings.guards.max_new_members.filter(|_| filling.is_none()) else {
+        if filling.is_some() || !self.is_rush().await? {
             return Ok(filling);
-        };
-        if self.store.queue_waiting(&self.settings.account, most.saturating_add(1)).await? <= most {
-            return Ok(None);
         }
         Ok(Some(self.store.begin_filling(self.new_queue_run(Kind::Members)).await?))
+    }
+
+    /// Whether more new people wait in the queue than may go out unseen.
+    pub(super) async fn is_rush(&self) -> Result<bool, EngineError> {
+        let Some(most) = self.settings.guards.max_new_members else { return Ok(false) };
+        let waiting = self.store.queue_waiting(&self.settings.account, most.saturating_add(1)).await?;
+        Ok(waiting > most)
     }
 
     /// The rush is over with the first look that does not find as many rows as it may take.

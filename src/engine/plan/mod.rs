@@ -75,6 +75,8 @@ pub struct PlannedInput {
     pub sha256: Option<String>,
     /// How it was read.
     pub read_as: String,
+    /// The run that has taken in a part of it, and goes on with the rest.
+    pub begun: Option<i64>,
     /// What a person should look at.
     pub warnings: Vec<String>,
     /// Its rows.
@@ -148,13 +150,15 @@ impl Engine {
         let parts = parts_for(bytes);
         let ledger = self.read_ledger_ahead(0, parts, bytes).await?;
         let (survey, mut warnings) = Box::pin(self.survey(taking, parts, &found, stop)).await?;
-        if let Some(file) = known {
-            warnings.push(format!("run {} has taken in a part of it already", file.run_id));
+        let begun = known.map(|file| file.run_id);
+        if let Some(run) = begun {
+            warnings.push(format!("run {run} has taken in a part of it already"));
         }
         let label = printable(&taking.name);
         let mut input = self.tally(survey, parts, ledger, None, stop).await?;
         self.ask_guards(&mut input, taking.source, &label, true).await?;
-        Ok(PlannedFile::Now(Box::new(PlannedInput { sha256: Some(found.sha256), warnings, ..input })))
+        let sha256 = Some(found.sha256);
+        Ok(PlannedFile::Now(Box::new(PlannedInput { sha256, begun, warnings, ..input })))
     }
 
     /// What a pass over this source would send.

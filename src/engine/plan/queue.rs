@@ -64,6 +64,10 @@ impl Engine {
         let account = self.settings.account.clone();
         let mut input = PlannedInput { account, tags_to_make: self.tags.imagined(), ..tally.finish() };
         self.ask_guards(&mut input, RunSource::Queue, "member_queue", false).await?;
+        // What comes in small numbers goes out as it comes, whatever it is.
+        if self.store.filling_run(&self.settings.account).await?.is_none() && !self.is_rush().await? {
+            input.concerns.clear();
+        }
         Ok(Some(input))
     }
 }

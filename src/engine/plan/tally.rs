@@ -135,6 +135,7 @@ impl Tally {
             label: String::new(),
             sha256: None,
             read_as: String::new(),
+            begun: None,
             warnings: Vec::new(),
             rows: self.rows,
             before: None,
