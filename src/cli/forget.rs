@@ -32,6 +32,12 @@ pub(super) async fn run(global: &Global, args: &ForgetArgs) -> anyhow::Result<Ex
         out::talk("error: there is no address\nhint: `lumasync forget ana@example.org`");
         return Ok(Exit::Usage);
     };
+    if !person.has_two_sides() {
+        out::talk(
+            "error: this is no address, and may be a part of everybody's\nhint: `lumasync forget ana@example.org`",
+        );
+        return Ok(Exit::Usage);
+    }
     if args.suppress && person.key().is_none() {
         out::talk(
             "error: this is no address, and nobody can be kept from being sent by it\nhint: leave out `--suppress`",
@@ -74,7 +80,8 @@ pub(super) async fn run(global: &Global, args: &ForgetArgs) -> anyhow::Result<Ex
         || text(&forgotten, &beyond, args.dry_run),
         || to_json(&forgotten, &beyond, args),
     )?;
-    let is_left = !forgotten.unread.is_empty() || !forgotten.waiting.is_empty();
+    let Forgotten { unread, waiting, named, erased, .. } = &forgotten;
+    let is_left = !unread.is_empty() || !waiting.is_empty() || !named.is_empty() || erased.names_waiting > 0;
     Ok(if is_left && !args.dry_run { Exit::Partial } else { Exit::Ok })
 }
 
@@ -112,7 +119,9 @@ fn beyond(forgotten: &Forgotten, is_file: bool, is_vacuumed: bool, is_suppressed
     let mut beyond = vec![
         "Luma: open the person in the calendar and remove them there".to_owned(),
         if is_suppressed {
-            "the databases and lists that rows come from: they are read, and the person is left out".to_owned()
+            "the databases and lists that rows come from: they are read, and the person is left out; a row of such a \
+             list is recorded as `suppressed` with the address, until `[retention]` removes it"
+                .to_owned()
         } else {
             "the databases and lists that rows come from: a list that names the person brings them back, \
              unless `--suppress` keeps them from it"
@@ -135,14 +144,18 @@ fn beyond(forgotten: &Forgotten, is_file: bool, is_vacuumed: bool, is_suppressed
              replicas"
                 .to_owned(),
         ),
-        (false, true) => beyond.push("the log and the replicas of Postgres".to_owned()),
+        (false, true) => beyond.push(
+            "what the files of Postgres and its write-ahead log hold until it is written over: this vacuum frees that \
+             space and wipes nothing, `vacuum full` writes the tables anew; and its own log and replicas"
+                .to_owned(),
+        ),
         (true, true) => {}
     }
     beyond
 }
 
 fn text(forgotten: &Forgotten, beyond: &[String], dry_run: bool) -> String {
-    let Erased { rows, waiting, confirmed, texts, positions, .. } = forgotten.erased;
+    let Erased { rows, waiting, confirmed, texts, positions, names, names_waiting, .. } = forgotten.erased;
     let verb = if dry_run { "would be erased" } else { "erased" };
     let mut text = format!("{verb}: {}", count(rows, "row"));
     if waiting > 0 {
@@ -158,6 +171,16 @@ fn text(forgotten: &Forgotten, beyond: &[String], dry_run: bool) -> String {
     if positions > 0 {
         let _ = write!(text, "\n{} read from the beginning the next time", count(positions, "source"));
     }
+    if names > 0 {
+        let _ = write!(text, "\n{} of other people's rows that held the address", count(names, "name"));
+    }
+    if names_waiting > 0 {
+        let waiting = count(names_waiting, "row");
+        let _ = write!(
+            text,
+            "\n{waiting} of other people hold it as a name and wait: forget again once they are sent"
+        );
+    }
     text.push_str("\nthe numbers of runs stay as they were");
     let list = |text: &mut String, heading: &str, paths: &[PathBuf]| {
         for path in paths {
@@ -166,6 +189,7 @@ fn text(forgotten: &Forgotten, beyond: &[String], dry_run: bool) -> String {
     };
     list(&mut text, "not put away yet, forget again once it is, or they come back", &forgotten.waiting);
     list(&mut text, "taken in by hand, mend it yourself", &forgotten.elsewhere);
+    list(&mut text, "named after the person, rename it yourself; the record of it stays", &forgotten.named);
     for (path, why) in &forgotten.unread {
         let _ = write!(text, "\nnot searched: `{}`: {why}", printable(&path.display().to_string()));
     }
@@ -177,11 +201,13 @@ fn text(forgotten: &Forgotten, beyond: &[String], dry_run: bool) -> String {
 }
 
 fn to_json(forgotten: &Forgotten, beyond: &[String], args: &ForgetArgs) -> Value {
-    let Erased { rows, waiting, confirmed, texts, positions, events } = &forgotten.erased;
+    let Erased { rows, waiting, confirmed, texts, positions, names, names_waiting, events, .. } =
+        &forgotten.erased;
     let unread = forgotten.unread.iter().map(|(path, why)| json!({ "path": path, "reason": why }));
     json!({
         "rows": rows, "waiting": waiting, "confirmed": confirmed, "texts": texts, "positions": positions,
         "files": forgotten.rewritten, "files_waiting": forgotten.waiting, "files_elsewhere": forgotten.elsewhere,
+        "names": names, "names_waiting": names_waiting, "files_named": forgotten.named,
         "files_not_searched": unread.collect::<Vec<_>>(), "events_naming": events, "out_of_reach": beyond,
         "dry_run": args.dry_run, "vacuumed": args.vacuum,
     })

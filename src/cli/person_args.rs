@@ -11,7 +11,7 @@ pub(super) struct TraceArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct ForgetArgs {
-    /// Whose address
+    /// Whose address; one that is none needs something on both sides of an `@`, and is erased where it stands alone
     pub(super) email: String,
     /// Only say what would be erased
     #[arg(long)]
@@ -22,7 +22,8 @@ pub(super) struct ForgetArgs {
     /// Do not ask
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) yes: bool,
-    /// Also write the database anew, so that no free space of it holds what was erased; takes as long as copying it
+    /// Also write the database anew, so that no free space of it holds what was erased; takes as long as copying it.
+    /// On Postgres that space is freed and not wiped
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) vacuum: bool,
 }

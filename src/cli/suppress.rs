@@ -173,7 +173,7 @@ async fn enter(
     Ok((open, entered))
 }
 
-/// Lines of a file that hold no address.
+/// Lines of a file that could not be used.
 #[derive(Default)]
 struct BadLines {
     first: Vec<RowError>,
@@ -228,8 +228,11 @@ impl Entered {
                     write!(text, "; {} in a request: what becomes of it decides", count(in_flight, "row"));
             }
             if bad > 0 {
-                let _ =
-                    write!(text, "; {} without an address: nobody is suppressed by them", count(bad, "line"));
+                let _ = write!(
+                    text,
+                    "; {} that could not be used: nobody is suppressed by them",
+                    count(bad, "line")
+                );
             }
             text + "\nhint: Luma keeps whom it has: remove them there as well"
         };

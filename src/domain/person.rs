@@ -1,6 +1,7 @@
 //! One person, looked for in whatever was written down: by the key of their address, and by its spellings.
 //!
-//! An address that cannot be one is looked for as it was typed. Knows no tables and no files.
+//! An address that cannot be one is looked for as it was typed, and only where it stands as a word of its own: a
+//! part of an address is other people's. Knows no tables and no files.
 
 use std::fmt;
 
@@ -56,6 +57,23 @@ impl Person {
         &self.spellings
     }
 
+    /// Whether what was typed has something on both sides of an `@`: a domain alone would be everybody's.
+    #[must_use]
+    pub fn has_two_sides(&self) -> bool {
+        let sides = self.spellings.first().and_then(|spelling| spelling.split_once('@'));
+        sides.is_some_and(|(local, domain)| !local.trim().is_empty() && !domain.trim().is_empty())
+    }
+
+    /// Whether the name of a file or folder may hold the address: endings, dates and numbers stand around it.
+    #[must_use]
+    pub fn is_named_in_path(&self, path: &str) -> bool {
+        let is_free =
+            |byte: Option<&u8>| byte.is_none_or(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric());
+        let is_whole = |before: &[u8], after: &[u8]| is_free(before.last()) && is_free(after.first());
+        let mut spellings = self.spellings.iter();
+        spellings.any(|spelling| places_of(spelling.as_bytes(), path.as_bytes(), is_whole).next().is_some())
+    }
+
     /// Whether the address stands somewhere in these bytes, in any case, and is no part of a longer one.
     #[must_use]
     pub fn is_named_in(&self, text: &[u8]) -> bool {
@@ -88,7 +106,8 @@ impl Person {
     }
 
     fn places<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
-        self.spellings.iter().flat_map(move |spelling| places_of(spelling.as_bytes(), text))
+        let is_whole = if self.key.is_some() { is_whole_address } else { is_whole_word };
+        self.spellings.iter().flat_map(move |spelling| places_of(spelling.as_bytes(), text, is_whole))
     }
 }
 
@@ -99,16 +118,37 @@ impl fmt::Debug for Person {
 }
 
 /// Where a spelling stands whole, found by its `@`, of which a text has few.
-fn places_of<'a>(spelling: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
+fn places_of<'a>(
+    spelling: &'a [u8],
+    text: &'a [u8],
+    is_whole: impl Fn(&[u8], &[u8]) -> bool + 'a,
+) -> impl Iterator<Item = (usize, usize)> + 'a {
     let anchor = spelling.iter().position(|byte| *byte == b'@').unwrap_or(0);
     let [lower, upper] = [spelling[anchor].to_ascii_lowercase(), spelling[anchor].to_ascii_uppercase()];
     memchr::memchr2_iter(lower, upper, text).filter_map(move |hit| {
         let start = hit.checked_sub(anchor)?;
         let end = start + spelling.len();
         let found = text.get(start..end)?;
-        let is_whole = !goes_on_before(&text[..start]) && !goes_on_after(&text[end..]);
-        (found.eq_ignore_ascii_case(spelling) && is_whole).then_some((start, end))
+        let is_found = found.eq_ignore_ascii_case(spelling) && is_whole(&text[..start], &text[end..]);
+        is_found.then_some((start, end))
     })
+}
+
+fn is_whole_address(before: &[u8], after: &[u8]) -> bool {
+    !goes_on_before(before) && !goes_on_after(after)
+}
+
+/// Where no address says what belongs to it, only what can be in none ends it.
+fn is_whole_word(before: &[u8], after: &[u8]) -> bool {
+    let ends = |byte: Option<&u8>| {
+        byte.is_none_or(|byte| {
+            byte.is_ascii_whitespace() || byte.is_ascii_control() || b",;:|\"`<>()[]".contains(byte)
+        })
+    };
+    // Cells of result files begin with a quote where a spreadsheet would run them; a sentence ends with a full stop.
+    let before = before.strip_suffix(b"'").unwrap_or(before);
+    let after = after.strip_prefix(b"'").or_else(|| after.strip_prefix(b".")).unwrap_or(after);
+    ends(before.last()) && ends(after.first())
 }
 
 /// What every longer address has before its end; other marks that one could have stand around addresses too.
@@ -176,7 +216,49 @@ mod tests {
         assert_eq!((typed.key(), typed.key_hash()), (None, None));
         assert!(typed.is_named_in(b"7,ana at example.org,"));
         assert_eq!(Person::parse("  "), None);
+        assert!(!person("example.org").is_named_in(b"bo@example.org, x@example.org"));
+        assert!(!person("org").is_named_in(b"bo@example.org"));
+        let broken = person("ana@nowhere");
+        assert_eq!(broken.key(), None);
+        for text in
+            ["7,ANA@nowhere,x", "ana@nowhere", "\"ana@nowhere\"", "'ana@nowhere", "refused: ana@nowhere."]
+        {
+            assert!(broken.is_named_in(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "joana@nowhere",
+            "x@ana@nowhere",
+            "o'ana@nowhere",
+            "ana@nowhere.org",
+            "ana@nowhere@x",
+            "=ana@nowhere",
+        ] {
+            assert!(!broken.is_named_in(text.as_bytes()), "{text}");
+        }
         assert!(!format!("{typed:?}").contains("xample"));
+    }
+
+    #[test]
+    fn only_what_has_two_sides_is_somebody() {
+        for typed in ["ana@example.org", "ana@nowhere", "ana smith@example.org"] {
+            assert!(person(typed).has_two_sides(), "{typed}");
+        }
+        for typed in ["example.org", "org", "@example.org", "ana@", " @ ", "@"] {
+            assert!(!person(typed).has_two_sides(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_after_somebody_whatever_stands_around_the_address() {
+        let mia = person("mia@example.org");
+        for path in
+            ["drop/members/mia@example.org.csv", "2026-11-23_MIA@example.org-2.csv.gz", "mia@example.org"]
+        {
+            assert!(mia.is_named_in_path(path), "{path}");
+        }
+        for path in ["drop/jamia@example.org.csv", "mia@example.organic.csv", "mia.csv"] {
+            assert!(!mia.is_named_in_path(path), "{path}");
+        }
     }
 
     #[test]

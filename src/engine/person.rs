@@ -36,6 +36,8 @@ pub struct FolderFinds {
     pub found: Vec<FoundFile>,
     /// How many files were looked through.
     pub searched: u64,
+    /// Files and folders with the address in their names.
+    pub named: Vec<PathBuf>,
     /// Files that could not be, and why.
     pub unread: Vec<(PathBuf, String)>,
 }
@@ -57,6 +59,9 @@ impl FolderFinds {
             Err(error) => return self.unread.push((dir.to_owned(), error.to_string())),
         };
         for path in entries.flatten().map(|entry| entry.path()) {
+            if path.file_name().is_some_and(|name| person.is_named_in_path(&name.to_string_lossy())) {
+                self.named.push(path.clone());
+            }
             // Links lead to what is not ours.
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
             if metadata.is_dir() {
@@ -146,6 +151,8 @@ pub struct Forgotten {
     pub waiting: Vec<PathBuf>,
     /// Inputs that are being taken in, or lie where somebody else keeps them.
     pub elsewhere: Vec<PathBuf>,
+    /// Files with the address in their names, where they lie or as they are on record: they are left as they are.
+    pub named: Vec<PathBuf>,
     /// Files that could not be looked through or written anew, and why.
     pub unread: Vec<(PathBuf, String)>,
     /// Whether nothing of it is left in the log of the database either.
@@ -175,9 +182,13 @@ pub async fn forget(
     let mut forgotten = Forgotten {
         erased: store.forget(person, now, dry_run).await?,
         unread: finds.unread,
+        named: finds.named,
         is_log_empty: true,
         ..Forgotten::default()
     };
+    forgotten.named.extend(forgotten.erased.file_names.iter().map(PathBuf::from));
+    forgotten.named.sort_unstable();
+    forgotten.named.dedup();
     for found in finds.found {
         let file = files.iter().find(|file| is_same(Path::new(&file.path), &found.path));
         let is_busy = file.is_some_and(|file| file.state != FileState::Archived);

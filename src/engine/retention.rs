@@ -55,7 +55,14 @@ pub async fn prune(
     // Before their rows: what can be retried is known by these.
     for archived in old_files(store, before.archive, root).await? {
         for path in archived {
-            pruned.files += u64::from(remove(&path)?);
+            match remove(&path) {
+                Ok(was_there) => pruned.files += u64::from(was_there),
+                // Its receipt stays with it, so that the next time finds it; all else goes on.
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "an archived file could not be removed");
+                    break;
+                }
+            }
         }
     }
     let counts = &mut pruned.counts;

@@ -117,6 +117,7 @@ pub(super) struct Parser<'p> {
     delimiter: u8,
     max_cell: usize,
     guests: Guests,
+    only_addresses: bool,
     book: &'p TagBook,
     extra: &'p TagSet,
     sets: &'p mut TagSets,
@@ -148,6 +149,7 @@ impl<'p> Parser<'p> {
             delimiter,
             max_cell: options.max_cell,
             guests: options.guests,
+            only_addresses: options.only_addresses,
             book,
             extra,
             sets,
@@ -171,7 +173,10 @@ impl<'p> Parser<'p> {
         if let Some((flaw, at)) = frame.flaw {
             return Err(Trouble { code: code_of(flaw), reason: describe(flaw).to_owned(), at });
         }
-        self.check_width(record)?;
+        // Whoever is on the list is meant, however many cells stand beside the address.
+        if !self.only_addresses {
+            self.check_width(record)?;
+        }
         self.member(record)
     }
 

@@ -129,7 +129,22 @@ macro_rules! recipients {
     ($tx:ident, $claims:expr, $due:expr, $list:expr, $now:expr) => {{
         let due: &[$crate::store::due::DueBatch] = $due;
         for batch in due.iter().filter(|batch| batch.is_live) {
-            // They came one by one and waited: a file may have brought them meanwhile.
+            // They came one by one and waited: a file may have brought them meanwhile. The requests that held them stay
+            // known.
+            sqlx::query(
+                "insert into row_passes (row_id, batch_id)
+                 select q.id, q.batch_id from member_queue q
+                  where q.batch_id = $1 and q.state = 'pending'
+                    and exists (select 1 from attempts a where a.batch_id = $1)
+                    and exists (select 1 from ledger l
+                                 where l.account = q.account and l.key_hash = q.key_hash
+                                   and l.email_key = lower(coalesce(q.address, q.email))
+                                   and l.tag_set_id = q.tag_set_id)
+                 on conflict do nothing",
+            )
+            .bind(batch.id)
+            .execute(&mut *$tx)
+            .await?;
             sqlx::query(
                 "update member_queue
                     set state = 'unchanged', code = 'unchanged', batch_id = null, settled_at = $2,

@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 
 use super::dialect::lock_rows;
 use super::gone::take_out;
+use super::mentions::Names;
 use super::person::{PersonRow, ids, patterns};
 use super::{Result, Store, StoreError, int, read, write_tx};
 use crate::clock::Time;
@@ -31,6 +32,12 @@ pub struct Erased {
     pub texts: u64,
     /// Sources that are read from their beginning the next time, because the person was where they stood.
     pub positions: u64,
+    /// Names of other people's rows that held the address.
+    pub names: u64,
+    /// The same of rows that wait to be sent: they are left as they are.
+    pub names_waiting: u64,
+    /// Names of files, as they are on record, that hold the address: they are left as they are.
+    pub file_names: Vec<String>,
     /// Events whose own words name the address: they are left as they are.
     pub events: Vec<i64>,
 }
@@ -71,7 +78,7 @@ const POSITIONS: [(&str, &str, &str); 3] = [
 ];
 
 /// Whether a column holds one of three patterns.
-fn is_like(column: &str) -> String {
+pub(super) fn is_like(column: &str) -> String {
     let like = |number: u8| format!("lower({column}) like ${number} escape '!'");
     format!("({} or {} or {})", like(1), like(2), like(3))
 }
@@ -103,6 +110,10 @@ impl Store {
             erased.texts += self.strike(person, (table, key, column), dry_run).await?;
         }
         erased.texts += self.strike_blocks(person, dry_run).await?;
+        let own: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let Names { erased: names, waiting } = self.erase_names(person, &own, dry_run).await?;
+        (erased.names, erased.names_waiting) = (names, waiting);
+        erased.file_names = self.file_names_with(person).await?;
         for (table, column, give_up) in POSITIONS {
             erased.positions += self.give_up_positions(person, (table, column, give_up), dry_run).await?;
         }

@@ -25,6 +25,7 @@ mod guards;
 mod held;
 mod ledger;
 mod lossy;
+mod mentions;
 mod notices;
 mod open;
 mod open_postgres;

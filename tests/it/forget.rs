@@ -94,6 +94,9 @@ fn nothing_of_the_address_is_left_and_the_numbers_stay() {
     assert!(holding(&bench, WHO).len() > 8, "{:?}", holding(&bench, WHO));
     forget(&bench, &["--dry-run"], 0);
     bench.lumasync(["forget", WHO]).run().with_code(2);
+    for everybody in ["example.org", "org", "@example.org", "zqana@"] {
+        bench.lumasync(["forget", everybody, "--yes"]).run().with_code(2);
+    }
     assert!(holding(&bench, WHO).len() > 8, "it was not meant");
 
     let said = forget(&bench, &["--yes", "--vacuum"], 0);
@@ -143,6 +146,20 @@ fn whoever_is_forgotten_and_suppressed_is_never_sent_again_and_nothing_names_the
     bench.scratch.write("list.csv", format!("email\n{WHO}\n"));
     bench.sync(["list.csv"]).run().with_code(0);
     assert_eq!(bench.luma.snapshot().imports, requests, "asked to be left alone, and was not");
+}
+
+#[test]
+fn what_is_named_after_them_is_told_and_names_of_others_are_erased() {
+    let bench = Bench::new("", "");
+    bench.scratch.write(&format!("drop/members/{WHO}.csv"), format!("email,name\nbo@example.org,{WHO}\n"));
+    bench.sync([]).run().with_code(0);
+    let names = "select count(*) from member_queue where name is not null";
+    assert_eq!(bench.db().count(names), 1);
+    let said = forget(&bench, &["--yes"], 4);
+    assert_eq!((said["names"].as_u64(), said["names_waiting"].as_u64()), (Some(1), Some(0)), "{said:#}");
+    assert!(said["files_named"].as_array().is_some_and(|files| !files.is_empty()), "{said:#}");
+    assert_eq!(bench.db().count(names), 0);
+    assert_eq!(bench.db().count("select count(*) from member_queue where state = 'delivered'"), 1);
 }
 
 fn forget_x(bench: &Bench, x: &str) {

@@ -126,7 +126,8 @@ fn a_list_is_read_however_it_is_written_and_bad_lines_are_named() {
     let said = suppress(&bench, ["import", "plain.txt", "--reason", "left"]).with_code(4);
     assert!(said.stderr.contains("`plain.txt`: line 4, column 1: "), "{said}");
     assert!(
-        said.stdout.starts_with("3 addresses are suppressed (1 on the list before); 1 line without"),
+        said.stdout
+            .starts_with("3 addresses are suppressed (1 on the list before); 1 line that could not be used"),
         "{said}"
     );
 
@@ -137,6 +138,10 @@ fn a_list_is_read_however_it_is_written_and_bad_lines_are_named() {
     packed.write_all(&latin).expect("packed");
     bench.scratch.write("guests.csv.gz", packed.finish().expect("packed"));
     suppress(&bench, ["import", "guests.csv.gz"]).with_code(0);
+    // Too few cells and too many: the address stands where it should.
+    bench.scratch.write("ragged.csv", "id,email,note\n1,bo@example.org\n2,cy@example.org,a,b,c\n");
+    let said = suppress(&bench, ["import", "ragged.csv"]).with_code(0);
+    assert!(said.stdout.starts_with("2 addresses are suppressed (2 on the list before)\n"), "{said}");
     let object =
         "{\"email\":\"di@example.org\",\"tags\":[\"unheard-of\"],\"approval_status\":\"declined\"}\n";
     bench.scratch.write("people.jsonl", object);

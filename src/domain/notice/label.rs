@@ -6,15 +6,20 @@ use sha2::{Digest as _, Sha256};
 
 /// What stands for a label that may hold an address.
 const HIDDEN: &str = "[hidden]";
-/// Spellings of the at-sign: plain, wide, small, and as URLs and mail headers write it.
-const AT_SIGNS: [&str; 6] = ["@", "\u{ff20}", "\u{fe6b}", "%40", "=40", "&#64;"];
+/// Spellings of the at-sign in lower case: plain, wide, small, as URLs, mail headers and HTML write it, and as people
+/// do who hide it.
+const AT_SIGNS: [&str; 13] = [
+    "@", "\u{ff20}", "\u{fe6b}", "%40", "%2540", "=40", "&#64;", "&#064;", "&#x40;", "&commat;", "(at)",
+    "[at]", " at ",
+];
 const MOST_CHARS: usize = 120;
 
 /// A label for others: all of it is hidden where there may be an address in it, since nobody can say where that
 /// begins, and no sign is left that a chat tool would take for markup or a call to everybody.
 #[must_use]
 pub fn safe_label(label: &str) -> String {
-    if AT_SIGNS.iter().any(|sign| label.contains(sign)) {
+    let lower = label.to_lowercase();
+    if AT_SIGNS.iter().any(|sign| lower.contains(sign)) {
         return HIDDEN.to_owned();
     }
     let plain = |c: char| match c {
@@ -65,6 +70,12 @@ mod tests {
             "ana\u{ff20}example.org",
             "ana=40example.org",
             "@channel",
+            "ana(AT)example.org",
+            "ana[At]example.org",
+            "ana At example dot org",
+            "to-ana%2540example.org.csv",
+            "ana&Commat;example.org",
+            "ana&#X40;example.org",
         ] {
             assert_eq!(safe_label(label), HIDDEN, "{label}");
         }
@@ -74,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_address_and_no_markup_is_ever_left(before in ".{0,20}", after in ".{0,20}", at in 0_usize..6) {
+        fn no_address_and_no_markup_is_ever_left(before in ".{0,20}", after in ".{0,20}", at in 0..AT_SIGNS.len()) {
             let label = format!("{before}ana{}example.org{after}", AT_SIGNS[at]);
             prop_assert_eq!(safe_label(&label), HIDDEN);
             let safe = safe_label(&before);

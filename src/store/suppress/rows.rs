@@ -26,12 +26,24 @@ macro_rules! leave_out {
     ($tx:ident, $list:expr, $account:expr, $rows:expr, $now:expr) => {{
         let (rows, out) = $crate::store::suppress::divide($list, $account, $rows);
         for (reason, ids) in out {
+            let ids = $crate::store::claims::list(ids);
+            // What they were in stays known: a batch that comes back may have been asked for.
+            sqlx::query(
+                "insert into row_passes (row_id, batch_id)
+                 select q.id, q.batch_id from member_queue q
+                  where q.id in (select cast(value as bigint) from json_each($1)) and q.state = 'pending'
+                    and exists (select 1 from attempts a where a.batch_id = q.batch_id)
+                 on conflict do nothing",
+            )
+            .bind(&ids)
+            .execute(&mut *$tx)
+            .await?;
             sqlx::query(
                 "update member_queue
                     set state = 'suppressed', code = $2, reason = $3, batch_id = null, settled_at = $4
                   where id in (select cast(value as bigint) from json_each($1)) and state = 'pending'",
             )
-            .bind($crate::store::claims::list(ids))
+            .bind(&ids)
             .bind($crate::domain::code::Code::Suppressed.as_str())
             .bind($crate::store::dialect::storable(&reason))
             .bind($now)
