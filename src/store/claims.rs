@@ -135,7 +135,8 @@ macro_rules! recipients {
                 "insert into row_passes (row_id, batch_id)
                  select q.id, q.batch_id from member_queue q
                   where q.batch_id = $1 and q.state = 'pending'
-                    and exists (select 1 from attempts a where a.batch_id = $1)
+                    and (exists (select 1 from attempts a where a.batch_id = $1)
+                         or exists (select 1 from batches b where b.id = $1 and b.parent_id is not null))
                     and exists (select 1 from ledger l
                                  where l.account = q.account and l.key_hash = q.key_hash
                                    and l.email_key = lower(coalesce(q.address, q.email))

@@ -80,6 +80,20 @@ fn old_rows_requests_and_files_go_and_every_number_stays() {
 }
 
 #[test]
+fn an_archived_file_that_cannot_be_removed_holds_up_nothing_else() {
+    let bench = Bench::new("", "");
+    grown_old(&bench, &People::clean(40, None));
+    let list = bench.scratch.path("drop/done/2020-01-02/list.csv");
+    fs::remove_file(&list).expect("removed");
+    // A folder is no file, whoever asks.
+    fs::create_dir(&list).expect("a folder");
+    let was = prune(&bench, &[]);
+    assert_eq!((was["rows"].as_u64(), was["files"].as_u64()), (Some(40), Some(0)), "{was:#}");
+    fs::remove_dir(&list).expect("removed");
+    assert!(prune(&bench, &[])["files"].as_u64() > Some(0), "its receipt had stayed");
+}
+
+#[test]
 fn what_can_be_retried_and_what_is_not_ours_stays() {
     let bench = Bench::new("500@2+", "batch.max_rows = 10\nretry.max_attempts = 1");
     grown_old(&bench, &People::clean(40, None));

@@ -113,6 +113,10 @@ fn failed_rows_of_suppressed_people_do_not_come_back() {
     let report = bench.sync([]).run().with_code(0).report();
     assert_eq!((report.rows("delivered"), report.rows("suppressed")), (1, 1));
     assert_eq!(mended.members().into_keys().collect::<Vec<_>>(), ["ana@example.org"]);
+    let told = bench.lumasync(["--output", "json", "trace", "sue@example.org"]).run().with_code(0).stdout;
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let was_asked = |event: &serde_json::Value| event["event"] == "asked";
+    assert!(told["events"].as_array().is_some_and(|events| events.iter().any(was_asked)), "{told:#}");
     // All that failed is of them: nobody is sent, and the run ends.
     let said = suppress(&bench, ["add", "ana@example.org"]).with_code(0);
     assert!(said.stdout.starts_with("1 address is suppressed\n"), "what was delivered stays\n{said}");

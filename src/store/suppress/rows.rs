@@ -32,7 +32,8 @@ macro_rules! leave_out {
                 "insert into row_passes (row_id, batch_id)
                  select q.id, q.batch_id from member_queue q
                   where q.id in (select cast(value as bigint) from json_each($1)) and q.state = 'pending'
-                    and exists (select 1 from attempts a where a.batch_id = q.batch_id)
+                    and (exists (select 1 from attempts a where a.batch_id = q.batch_id)
+                         or exists (select 1 from batches b where b.id = q.batch_id and b.parent_id is not null))
                  on conflict do nothing",
             )
             .bind(&ids)
