@@ -53,7 +53,7 @@ fn more_new_people_than_may_go_unseen_wait_and_nothing_else_does() {
     );
     assert_eq!(bench.luma.snapshot().requests, 0, "{held}");
 
-    let text = bench.lumasync(["runs", "show", "1"]).run().with_code(0).stdout;
+    let text = bench.lumasync(["runs", "show", "1"]).env("USER", "ana").run().with_code(0).stdout;
     for said in [
         "11 people are new, and `guard.max_new_members` lets 10 go unseen (too_many_new)",
         "new, for example: p0000",
