@@ -88,6 +88,8 @@ async fn a_row_is_delivered_with_its_last_call_and_a_call_waits_for_those_before
     let [first] = &db.claim(worker, 9).await[..] else { panic!("one call waits for the other") };
     assert_eq!((first.recipients.len(), first.last_rows), (3, 1));
     assert!(matches!(db.ask(worker, 9, FREE).await, Claim::Idle));
+    let waiting = "select count(*) from batches where state = 'pending' and waits = 1";
+    assert_eq!(db.count(waiting).await, 1, "a call that waits is left as it is");
     db.deliver(first).await;
     assert_eq!(pending_and_delivered(db, run).await, (2, 1));
     let ledger =
