@@ -1,7 +1,7 @@
 //! Keeps a Luma audience in step with somebody's own member lists.
 //!
 //! The binary in `main.rs` is thin; everything it does lives here, in rooms that know
-//! only the rooms below them: `cli -> {engine, sandbox} -> {store, luma, hook, ingest} -> domain`.
+//! only the rooms below them: `cli -> {web, sandbox} -> engine -> {store, luma, hook, ingest} -> domain`.
 
 pub mod cli;
 pub mod clock;
@@ -14,3 +14,4 @@ pub mod luma;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+pub mod web;

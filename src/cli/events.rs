@@ -14,7 +14,7 @@ use super::person::person;
 use super::place::open_known;
 use super::words::count;
 use crate::clock::Clock;
-use crate::domain::event::{ApiId, EventState, Field, HIDDEN, Resolution, hide};
+use crate::domain::event::{ApiId, EventState, Resolution};
 use crate::engine::printable;
 use crate::store::{EventAttempt, EventFilter, EventLook, EventRow, EventStory};
 
@@ -107,38 +107,6 @@ pub(super) async fn show(global: &Global, id: i64) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The fields that were given, by their names, without what lets people into a meeting.
-pub(super) fn fields(story: &EventStory) -> Vec<(&'static str, String)> {
-    let record = &story.record;
-    let text = |field: Field, value: Option<&String>| {
-        value.map(|value| (field.as_str(), hide(field, value).into_owned()))
-    };
-    let number = |field: Field, value: Option<i64>| value.map(|value| (field.as_str(), value.to_string()));
-    let answer =
-        |field: Field, value: Option<i64>| value.map(|value| (field.as_str(), (value == 1).to_string()));
-    [
-        text(Field::StartAt, story.row.start_at.as_ref()),
-        text(Field::Timezone, record.timezone.as_ref()),
-        number(Field::DurationMinutes, record.duration_minutes),
-        text(Field::CoverUrl, record.cover_url.as_ref()),
-        answer(Field::RequireRsvp, record.require_rsvp),
-        answer(Field::RequireRsvpApproval, record.require_rsvp_approval),
-        text(Field::ZoomCreationMethod, record.zoom_creation_method.as_ref()),
-        text(Field::ZoomMeetingId, record.zoom_meeting_id.as_ref()),
-        text(Field::ZoomMeetingUrl, record.zoom_meeting_url.as_ref()),
-        record.has_password.then(|| (Field::ZoomMeetingPassword.as_str(), HIDDEN.to_owned())),
-        text(Field::ZoomSessionType, record.zoom_session_type.as_ref()),
-        text(Field::CommunityApiId, record.community_api_id.as_ref()),
-        text(Field::ClientKey, record.client_key.as_ref()),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(
-        record.v1.said().into_iter().map(|(field, value)| (field.as_str(), hide(field, &value).into_owned())),
-    )
-    .collect()
-}
-
 fn told(story: &EventStory) -> String {
     let row = &story.row;
     let mut text = format!("event {}  {}  {}", row.id, row.state, printable(&row.name));
@@ -152,7 +120,7 @@ fn told(story: &EventStory) -> String {
     let run = row.run_id.map(|run| format!(", run {run}{line}")).unwrap_or_default();
     let _ =
         write!(text, "\n  inserted at {}{run}, account {}", story.record.created_at, printable(&row.account));
-    for (name, value) in fields(story) {
+    for (name, value) in story.fields() {
         let _ = write!(text, "\n  {name:<22} {}", printable(&value));
     }
     for attempt in &story.attempts {
@@ -256,7 +224,7 @@ fn json_of_story(story: &EventStory) -> Value {
     };
     if let Value::Object(object) = &mut object {
         let fields: serde_json::Map<String, Value> =
-            fields(story).into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            story.fields().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         object.insert("created_at".to_owned(), json!(story.record.created_at));
         object.insert("settled_at".to_owned(), json!(story.record.settled_at.map(|at| at.to_string())));
         object.insert("fields".to_owned(), Value::Object(fields));

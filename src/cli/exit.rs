@@ -8,6 +8,7 @@ use crate::luma::ClientError;
 use crate::sandbox::v1::SettingError;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;
+use crate::web::WebError;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +56,7 @@ impl Exit {
     pub(super) fn of(error: &anyhow::Error) -> Self {
         let is = |pick: fn(&(dyn std::error::Error + 'static)) -> Option<Self>| error.chain().find_map(pick);
         is(|cause| {
-            if cause.is::<ConfigError>() || cause.is::<ClientError>() {
+            if cause.is::<ConfigError>() || cause.is::<ClientError>() || cause.is::<WebError>() {
                 return Some(Self::Config);
             }
             if matches!(cause.downcast_ref(), Some(TelemetryError::Level(_))) || cause.is::<SettingError>() {

@@ -21,6 +21,7 @@ pub mod init;
 mod intake;
 mod notify;
 mod out;
+mod pages;
 mod person;
 mod person_args;
 mod place;
@@ -100,7 +101,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         // A service is large, and begun once.
         Command::Run(args) => Box::pin(run::run(global, args)).await,
         Command::Sync(args) if args.dry_run => Box::pin(plan::run(global, &args.what, None)).await,
-        Command::Sync(args) => sync::run(global, args).await,
+        Command::Sync(args) => Box::pin(sync::run(global, args)).await,
         Command::Plan(args) => Box::pin(plan::run(global, &args.what, args.out.as_deref())).await,
         Command::Apply(args) => Box::pin(apply::run(global, args)).await,
         Command::Status(args) => status::run(global, args).await,

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use serde_json::json;
 
 use super::args::RejectsFormat;
-use super::events::{fields, json_of};
+use super::events::json_of;
 use super::out;
 use super::rejects::NOTHING;
 use crate::domain::event::{Field, HIDDEN};
@@ -56,7 +56,7 @@ fn write_csv(stories: &[EventStory], with_header: bool) -> anyhow::Result<()> {
         csv.write_record(names.chain(["_row", "_code", "_reason"]))?;
     }
     for story in stories {
-        let (row, known) = (&story.row, fields(story));
+        let (row, known) = (&story.row, story.fields());
         let value = |field: &Field| match field {
             Field::Name => row.name.clone(),
             Field::ZoomMeetingPassword if may_have_had_one(story) => HIDDEN.to_owned(),
@@ -92,7 +92,7 @@ fn write_jsonl(stories: &[EventStory]) -> anyhow::Result<()> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     for story in stories {
         let mut line = json_of(&story.row);
-        for (name, value) in fields(story) {
+        for (name, value) in story.fields() {
             line[name] = json!(value);
         }
         if may_have_had_one(story) {

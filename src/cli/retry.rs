@@ -14,8 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::code::Code;
 use crate::domain::proof::Verify;
-use crate::engine::{PLANNED_WITHIN, lay_again};
-use crate::store::ResolveError;
+use crate::engine::{Again, bring_back};
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exit> {
@@ -35,72 +34,25 @@ pub(super) async fn run(global: &Global, args: &RetryArgs) -> anyhow::Result<Exi
         let run = resolved?.run_id;
         return say(global, &config, (1, &[run]), args.dry_run);
     }
-    let due = [now, now.plus(PLANNED_WITHIN)];
-    let (mut rows, mut runs) = store.retry_failed(args.run, args.code.as_deref(), due, args.dry_run).await?;
-    if !args.dry_run {
-        let left_out = store.end_suppressed(now).await?.ended;
-        if left_out > 0 {
-            out::talk(&format!("{} left out: their people are suppressed", count(left_out, "row")));
-        }
-        rows = rows.saturating_sub(left_out);
-        lay_again(&store, &Clock::system(), config.batch.max_rows, &runs).await?;
-    }
-    for id in store.failed_events(args.run, args.code.as_deref()).await? {
-        match store.retry_event(id, now, args.dry_run).await {
-            Ok(resolved) => {
-                rows += 1;
-                runs.push(resolved.run_id);
-            }
-            Err(error @ ResolveError::Store(_)) => return Err(error.into()),
-            // One that cannot come back holds up no other.
-            Err(error) => out::talk(&explain_std(error)),
-        }
-    }
-    for id in &runs {
-        // Begun again, they prove as is configured now.
-        if !args.dry_run
-            && let Some(run) = store.run(*id).await?
-        {
-            store.set_verify(*id, verify(&config, &run.account)).await?;
-        }
-    }
-    let mut waiting = 0;
     if let Some(id) = args.run {
         store.run(id).await?.with_context(|| {
             format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones")
         })?;
     }
-    if args.code.is_none() {
-        for (id, unproved) in store.unproved_runs(args.run).await? {
-            let Some(run) = store.run(id).await? else { continue };
-            let verify = verify(&config, &run.account);
-            if verify != Verify::None {
-                waiting += unproved;
-                runs.push(id);
-                if !args.dry_run {
-                    store.prove_again(id, verify).await?;
-                }
-            }
-        }
-        // Runs that stopped for a reason of their own go on.
-        let stopped = store.stopped_runs(None).await?;
-        for id in stopped.into_iter().filter(|id| args.run.is_none_or(|run| run == *id)) {
-            waiting += store.rows_to_send(id).await?;
-            runs.push(id);
-            if !args.dry_run {
-                store.start_run(id).await?;
-            }
-        }
-    }
-    runs.sort_unstable();
-    runs.dedup();
+    let again = Again {
+        run: args.run,
+        code: args.code.as_deref(),
+        max_rows: config.batch.max_rows,
+        dry_run: args.dry_run,
+    };
+    let verify = |account: &str| config.account(account).map_or(Verify::None, |account| account.luma.verify);
+    let back = bring_back(&store, again, verify, &Clock::system()).await?;
     store.close().await;
-    say(global, &config, (rows + waiting, &runs), args.dry_run)
-}
-
-/// How deliveries of an account are to be proved.
-fn verify(config: &Config, account: &str) -> Verify {
-    config.account(account).map_or(Verify::None, |account| account.luma.verify)
+    if back.left_out > 0 {
+        out::talk(&format!("{} left out: their people are suppressed", count(back.left_out, "row")));
+    }
+    back.kept.into_iter().for_each(|error| out::talk(&explain_std(error)));
+    say(global, &config, (back.rows, &back.runs), args.dry_run)
 }
 
 fn say(

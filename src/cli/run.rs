@@ -3,6 +3,7 @@
 use super::args::{Global, RunArgs};
 use super::exit::Exit;
 use super::out;
+use super::pages;
 use super::signals::Signals;
 use super::workshop::{Task, Workshop};
 
@@ -11,6 +12,13 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Exit>
     let opened = Box::pin(Workshop::open(global, &args.sandbox, Task::Service, None)).await?;
     let Some(workshop) = opened else { return Ok(Exit::Usage) };
     let (signals, stop) = Signals::listen(workshop.config.shutdown.grace, workshop.clock.clone())?;
+    let pages = match pages::open(&workshop, &stop).await {
+        Ok(pages) => pages,
+        Err(error) => {
+            workshop.close().await?;
+            return Err(error);
+        }
+    };
     let folder = workshop.config.folder.path.as_ref();
     let folder = folder.map_or_else(
         || "no drop folder is configured: `lumasync init`".to_owned(),
@@ -25,7 +33,10 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Exit>
     if let Some(sandbox) = &workshop.sandbox {
         out::talk(&format!("the built-in Luma listens on {}", sandbox.url()));
     }
-    let served = Box::pin(workshop.fleet.serve(&stop)).await;
+    if let Some((server, _)) = &pages {
+        out::talk(&format!("pages on http://{}/", server.address()));
+    }
+    let served = pages::serve(&workshop, pages, &stop).await;
     let closed = workshop.close().await;
     served?;
     closed?;

@@ -13,10 +13,8 @@ use super::place::{open_known, program};
 use super::summary::Summary;
 use super::words::{count, moment};
 use crate::clock::Clock;
-use crate::store::{CanceledRun, FileState, PassState, Store, StoreError};
-
-/// A worker that settles rows of the run at the same moment can be in the way: it is done by the next try.
-const CANCEL_TRIES: u32 = 5;
+use crate::engine::cancel as give_up;
+use crate::store::CanceledRun;
 
 /// The last runs, newest first.
 pub(super) async fn list(global: &Global, limit: u32) -> anyhow::Result<Exit> {
@@ -95,18 +93,7 @@ pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
     let run = store.run(id).await?;
     let run = run
         .with_context(|| format!("there is no run `{id}`\nhint: `lumasync runs list` shows the last ones"))?;
-    let file = store.file_of_run(id).await?.filter(|file| file.state == FileState::Taking);
-    let reason = match file {
-        Some(file) => format!(
-            "canceled by hand when {} of {} parts of the file were taken in; its other rows never were",
-            file.parts_done, file.parts
-        ),
-        None => match store.pass_of_run(id).await?.filter(|pass| pass.state == PassState::Taking) {
-            Some(_) => "canceled by hand while the source was taken in; its other rows never were".to_owned(),
-            None => "canceled by hand".to_owned(),
-        },
-    };
-    let canceled = give_up(&store, id, &reason).await?;
+    let canceled = give_up(&store, id, "hand", &Clock::system()).await?;
     store.close().await;
     let CanceledRun { rows, in_flight } = canceled
         .with_context(|| format!("run `{id}` has ended ({}) and has no rows left to cancel", run.status))?;
@@ -121,14 +108,4 @@ pub(super) async fn cancel(global: &Global, id: i64) -> anyhow::Result<Exit> {
     };
     out::result(global.output, text, || json!({ "run": id, "canceled": rows, "in_flight": in_flight }))?;
     Ok(Exit::Ok)
-}
-
-async fn give_up(store: &Store, run: i64, reason: &str) -> Result<Option<CanceledRun>, StoreError> {
-    for _ in 1..CANCEL_TRIES {
-        match store.cancel_run(run, reason, Clock::system().now()).await {
-            Err(error) if error.is_conflict() => {}
-            done => return done,
-        }
-    }
-    store.cancel_run(run, reason, Clock::system().now()).await
 }

@@ -20,6 +20,7 @@ mod sections;
 mod sources;
 mod types;
 mod values;
+mod web;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -33,6 +34,7 @@ pub use types::{
     Batch, Database, Encoding, Events, Folder, Luma, Notify, OnError, Queue, RateLimit, Retry, Shutdown,
     Worker,
 };
+pub use web::Web;
 
 use crate::domain::guard::Guards;
 use crate::domain::retention::Retention;
@@ -78,6 +80,8 @@ pub struct Config {
     pub retention: Retention,
     /// How a stop goes.
     pub shutdown: Shutdown,
+    /// Where the pages are, and who may come.
+    pub web: Web,
     /// When which sources are taken in.
     pub schedules: Vec<Schedule>,
     /// What works but should not stay as it is.

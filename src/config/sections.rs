@@ -19,6 +19,7 @@ use super::types::{
     Batch, Encoding, Events, Folder, Luma, OnError, Queue, RateLimit, Retry, Shutdown, Worker,
 };
 use super::values::{Wrong, duration_text, shown};
+use super::web::web;
 use super::{Config, Origin};
 use crate::domain::dialect::Dialect;
 use crate::domain::event::{EventRules, OnUnknown, is_zone};
@@ -70,6 +71,7 @@ pub(super) fn read(reader: &mut Reader<'_>, luma_required: bool) -> Option<Confi
         notify: notify(reader, luma_required),
         worker: Worker { lease: reader.duration("worker.lease", Duration::from_secs(5)) },
         retention: retention(reader),
+        web: web(reader),
         shutdown: Shutdown { grace: reader.duration("shutdown.grace", Duration::ZERO) },
         warnings: Vec::new(),
         origin: Origin::Defaults,

@@ -78,7 +78,6 @@ fn the_documented_defaults_are_the_keys_that_are_read() {
     let mut reader = Reader::new(&merged, &sources.env);
     sections::read(&mut reader, false).expect("read");
     let asked: BTreeSet<String> = reader.asked().map(ToOwned::to_owned).collect();
-
     let mut documented = BTreeSet::new();
     leaves(&merged.tree, "", &mut documented);
     let active = documented.clone();
@@ -111,6 +110,7 @@ fn the_documented_defaults_are_the_keys_that_are_read() {
         "notify.url",
         "schedule",
         "source",
+        "web.token",
     ];
     assert_eq!(without, [&["folder.expect.every", "folder.expect.min_rows"], &bare[..]].concat());
 }

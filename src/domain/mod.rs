@@ -27,3 +27,5 @@ pub mod state;
 pub mod suppression;
 pub mod tag;
 pub mod verdict;
+pub mod waiting;
+pub mod words;

@@ -15,7 +15,7 @@ use crate::domain::tag::TagSet;
 use crate::store::{Leftovers, NewCall, NewCalls, RunSource, Store, StoreError};
 
 /// How long rows that came back are left alone, so that they can be planned before somebody takes them.
-pub const PLANNED_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const PLANNED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Plans the batches of a run that are not full, where that takes fewer requests; those that are due later
@@ -41,7 +41,7 @@ impl Engine {
 }
 
 /// Plans rows of these runs that are to be tried again, and lets them go.
-pub async fn lay_again(
+pub(super) async fn lay_again(
     store: &Store,
     clock: &Clock,
     max_rows: usize,

@@ -27,6 +27,14 @@ impl Fleet {
         person: &str,
         stop: &Stop,
     ) -> Result<Option<Fire>, EngineError> {
+        let Some(fire) = self.set_off(schedule, person).await? else { return Ok(None) };
+        self.take_fire(&fire, stop).await?;
+        Ok(Some(fire))
+    }
+
+    /// Enters a fire by hand, and leaves it to this process's watch over the schedules to take its sources in;
+    /// `None` while an earlier fire is not over.
+    pub async fn set_off(&self, schedule: &Schedule, person: &str) -> Result<Option<Fire>, EngineError> {
         let first = self.first();
         first.meet_schedule(schedule).await?;
         let now = first.clock.now();
@@ -38,9 +46,7 @@ impl Fleet {
             policy: schedule.policy,
             worker: first.worker_id,
         };
-        let Some(fire) = first.store.fire_by_hand(due, person, now).await? else { return Ok(None) };
-        self.take_fire(&fire, stop).await?;
-        Ok(Some(fire))
+        Ok(first.store.fire_by_hand(due, person, now).await?)
     }
 
     /// Takes in whatever of a fire's sources is not yet. What is wrong with one holds up no other.

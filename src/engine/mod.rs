@@ -3,6 +3,7 @@
 //! Rules come from `domain`, SQL stays in `store`, HTTP in `luma`, bytes in `ingest`; here they are
 //! put in order. Knows nothing of the command line or of pages.
 
+mod again;
 mod ahead;
 mod alarm;
 mod archive;
@@ -11,6 +12,7 @@ mod awaited;
 mod calls;
 mod control;
 mod diff;
+mod downloads;
 mod drain;
 mod error;
 mod events;
@@ -21,6 +23,7 @@ mod fire;
 mod fleet;
 mod folder;
 mod folder_view;
+mod give_up;
 mod hint;
 mod identity;
 mod intake;
@@ -51,13 +54,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use calls::{PLANNED_WITHIN, lay_again};
+pub use again::{Again, BroughtBack, bring_back};
+pub use downloads::ResultFiles;
 pub use drain::DrainEnd;
 pub use error::EngineError;
 pub use finish::Finished;
 pub use fleet::{Equipment, Fleet};
 pub use folder::DropFolder;
 pub use folder_view::{FailedFile, FolderView};
+pub use give_up::cancel;
 pub use intake::{Taken, Taking};
 pub use notices::{Notifier, Receiver};
 pub use person::{FolderFinds, ForgetFault, Forgotten, FoundFile, forget, unkept_among};
@@ -298,6 +303,12 @@ impl Engine {
     #[must_use]
     pub fn account(&self) -> &str {
         &self.settings.account
+    }
+
+    /// What it was told.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// What is going on.

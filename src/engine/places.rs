@@ -96,6 +96,23 @@ impl Results {
     }
 }
 
+impl Results {
+    /// The receipt of this run among the first so many names, and what it says.
+    pub(super) fn receipt_of(
+        dir: &Path,
+        name: &str,
+        run_id: i64,
+        numbers: u32,
+        is_ours: impl Fn(&Value) -> bool,
+    ) -> Option<(PathBuf, Value)> {
+        let (stem, _) = split_name(name);
+        let places =
+            (1..=numbers).map(|number| Self::named(dir, &of_run(stem, run_id, number), "csv").receipt);
+        let mut said = places.filter_map(|path| Some((read_json(&path)?, path)));
+        said.find(|(said, _)| is_ours(said)).map(|(said, path)| (path, said))
+    }
+}
+
 fn is_free(path: &Path) -> bool {
     path.symlink_metadata().is_err()
 }

@@ -157,7 +157,8 @@ impl Scheduler {
             first.store.begin_queued(&fire, first.worker_id, first.clock.now()).await?
         } else {
             let taken = first.store.take_over_fire(&fire, first.worker_id).await?;
-            if taken.is_some() {
+            // One of our own was set off by hand a moment ago.
+            if taken.is_some() && fire.worker != Some(first.worker_id) {
                 tracing::warn!(
                     fire = fire.id,
                     schedule = fire.schedule,

@@ -22,6 +22,7 @@ mod fires;
 mod forget;
 mod gone;
 mod guards;
+mod health;
 mod held;
 mod ledger;
 mod lossy;
@@ -40,6 +41,7 @@ mod redate;
 mod reports;
 mod results;
 mod rows;
+mod run_pages;
 mod runs;
 mod schedules;
 mod settle;
@@ -49,6 +51,7 @@ mod suppress;
 mod tidy;
 mod time;
 mod trace;
+mod traffic;
 mod workers;
 
 use std::sync::Arc;
@@ -88,6 +91,7 @@ pub use quota::{Allowance, Shared};
 pub use reports::{BadRow, CauseGroup, QueueDepth, ReasonGroup};
 pub use results::LineOutcome;
 pub use rows::{BadInput, Input, Intake, OpenBatch, PendingRow, UnkeptLines};
+pub use run_pages::{RunFilter, RunTimes};
 pub use runs::{NewRun, Run, RunSource};
 pub use schedules::KnownSchedule;
 pub use settle::Settlement;
@@ -96,6 +100,7 @@ pub use source::{
 };
 pub use suppress::{SuppressedRows, Suppression, SuppressionEntry};
 pub use trace::{Confirmed, Happening, Moment, Story};
+pub use traffic::Traffic;
 pub use workers::{Worker, WorkerIdentity};
 
 /// The open database. Cheap to clone.

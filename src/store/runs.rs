@@ -115,7 +115,7 @@ pub struct Run {
 }
 
 #[derive(sqlx::FromRow)]
-struct RunRow {
+pub(super) struct RunRow {
     id: i64,
     account: String,
     kind: String,
@@ -200,7 +200,7 @@ macro_rules! enter_run {
     };
 }
 
-pub(super) use enter_run;
+pub(super) use {enter_run, run_columns};
 
 impl Store {
     /// Begins a run whose rows come while it is sent; its number.

@@ -48,4 +48,5 @@ mod timetables;
 mod tls;
 mod trace;
 mod v1;
+mod web;
 mod words;

@@ -7,8 +7,10 @@ mod doubt;
 mod intake;
 mod looks;
 mod new;
+mod pages;
 mod redate;
 mod reports;
+mod said;
 mod settle;
 mod v1;
 

@@ -171,6 +171,8 @@ macro_rules! row_columns {
     };
 }
 
+pub(super) use row_columns;
+
 impl Store {
     /// Events, filtered.
     pub async fn events(&self, filter: &EventFilter<'_>) -> Result<Vec<EventRow>> {

@@ -43,6 +43,8 @@ pub(crate) fn config_text(database: &str, url: &str, extra: &str) -> String {
         ("guard.max_new_members", "\"off\""),
         ("guard.max_invalid_ratio", "\"off\""),
         ("guard.max_change_ratio", "\"off\""),
+        // Many services at once cannot have one port.
+        ("web.listen", "\"\""),
         ("tags.vip", "\"tag-vip\""),
         ("tags.press", "\"tag-press\""),
     ];

@@ -1,0 +1,240 @@
+//! Why nothing moves: the first of the reasons that hold, from the one that only a person can end to the one
+//! that ends by itself.
+//!
+//! Decides on facts that others have looked up; knows neither the database nor a page.
+
+use super::state::RunStatus;
+use super::words::{count, moment};
+use crate::clock::Time;
+
+/// What is known of a run and of what it needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Where it stands.
+    pub status: Option<RunStatus>,
+    /// What was noted on it.
+    pub reason: Option<String>,
+    /// Rows that wait for a request.
+    pub pending: u64,
+    /// Rows in a request.
+    pub in_flight: u64,
+    /// Events in doubt.
+    pub unknown: u64,
+    /// Delivered people who are still to be looked for.
+    pub to_prove: u64,
+    /// When the first of the pending rows is due.
+    pub due: Option<Time>,
+    /// Until when nobody sends for its account, and why.
+    pub block: Option<(Time, String)>,
+    /// Processes that are alive.
+    pub workers: usize,
+    /// Whether its account is configured in the process that looks.
+    pub is_configured: bool,
+    /// Requests that may leave now.
+    pub quota_left: u32,
+    /// When the window makes room.
+    pub room_at: Option<Time>,
+}
+
+/// Why something waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// For a person who approves it.
+    Approval(Option<String>),
+    /// It stopped, and a person has to mend the cause.
+    Mending(String),
+    /// Its input is still being taken in.
+    Intake,
+    /// There is no process to send it.
+    Worker,
+    /// Its account is not configured here.
+    Account,
+    /// Nobody sends before this moment.
+    Block(Time, String),
+    /// Something that was noted on it.
+    Noted(String),
+    /// The window is full.
+    Limit(Option<Time>),
+    /// It is tried again then.
+    Retry(Time),
+    /// Luma's answer.
+    Answer,
+    /// A place among what else is due.
+    Turn,
+    /// A look at the audience.
+    Proof,
+    /// Somebody or something that finds out whether events exist.
+    Doubt,
+}
+
+impl Waiting {
+    /// Why a run waits; nothing where it has ended and nothing is left of it.
+    #[must_use]
+    pub fn of(facts: &Facts, now: Time) -> Option<Self> {
+        let reason = || facts.reason.clone();
+        match facts.status? {
+            RunStatus::Held => return Some(Self::Approval(reason())),
+            RunStatus::Queued => return Some(Self::Intake),
+            RunStatus::Failed if facts.pending > 0 => {
+                return Some(Self::Mending(reason().unwrap_or_default()));
+            }
+            RunStatus::Running => {}
+            RunStatus::Succeeded | RunStatus::Partial | RunStatus::Failed | RunStatus::Canceled => {
+                return (facts.unknown > 0).then_some(Self::Doubt);
+            }
+        }
+        if facts.pending + facts.in_flight + facts.to_prove == 0 {
+            return (facts.unknown > 0).then_some(Self::Doubt);
+        }
+        if facts.workers == 0 {
+            return Some(Self::Worker);
+        }
+        if !facts.is_configured {
+            return Some(Self::Account);
+        }
+        if let Some((until, why)) = facts.block.clone().filter(|(until, _)| *until > now) {
+            return Some(Self::Block(until, why));
+        }
+        if let Some(reason) = reason() {
+            return Some(Self::Noted(reason));
+        }
+        if facts.in_flight > 0 {
+            return Some(Self::Answer);
+        }
+        if facts.quota_left == 0 {
+            return Some(Self::Limit(facts.room_at));
+        }
+        match facts.due {
+            Some(due) if due > now => Some(Self::Retry(due)),
+            _ if facts.pending == 0 => Some(Self::Proof),
+            _ => Some(Self::Turn),
+        }
+    }
+
+    /// The stable word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Approval(_) => "approval",
+            Self::Mending(_) => "mending",
+            Self::Intake => "intake",
+            Self::Worker => "worker",
+            Self::Account => "account",
+            Self::Block(..) => "block",
+            Self::Noted(_) => "noted",
+            Self::Limit(_) => "limit",
+            Self::Retry(_) => "retry",
+            Self::Answer => "answer",
+            Self::Turn => "turn",
+            Self::Proof => "proof",
+            Self::Doubt => "doubt",
+        }
+    }
+
+    /// Whether it goes on only once a person has done something.
+    #[must_use]
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Approval(_) | Self::Mending(_) | Self::Worker | Self::Account | Self::Doubt)
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn said(&self) -> String {
+        match self {
+            Self::Approval(None) => "It waits until somebody approves it.".to_owned(),
+            Self::Approval(Some(why)) => format!("It waits until somebody approves it: {why}."),
+            Self::Mending(why) => format!("It stopped: {why}. Mend the cause, then retry it."),
+            Self::Intake => {
+                "Its input is still being taken in; nothing is sent before all of it is.".to_owned()
+            }
+            Self::Worker => "No process is alive that could send it. Start `lumasync run`.".to_owned(),
+            Self::Account => {
+                "Its account is not configured in this process, which sends nothing for it.".to_owned()
+            }
+            Self::Block(until, why) => format!("Nothing is sent until {}: {why}.", moment(*until)),
+            Self::Noted(why) => format!("It stands still: {why}."),
+            Self::Limit(None) => "The rate limit is used up; the window makes room shortly.".to_owned(),
+            Self::Limit(Some(until)) => {
+                format!("The rate limit is used up; the window makes room at {}.", moment(*until))
+            }
+            Self::Retry(due) => format!("The next request is due at {}.", moment(*due)),
+            Self::Answer => "A request is under way; Luma's answer decides.".to_owned(),
+            Self::Turn => "It is due, and goes out as soon as others have had their turn.".to_owned(),
+            Self::Proof => "All is sent; Luma is asked whether everybody has arrived.".to_owned(),
+            Self::Doubt => "Nobody knows yet whether some of its events exist.".to_owned(),
+        }
+    }
+}
+
+/// How much waits and for how long, in a few words.
+#[must_use]
+pub fn waits(rows: u64, oldest: Option<std::time::Duration>) -> String {
+    let oldest =
+        oldest.map(|age| format!(", the oldest for {}", super::words::span(age))).unwrap_or_default();
+    if rows == 0 { "nothing waits".to_owned() } else { format!("{} waiting{oldest}", count(rows, "row")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Time = Time::from_micros(1_795_370_400_000_000);
+
+    fn running() -> Facts {
+        Facts {
+            status: Some(RunStatus::Running),
+            pending: 10,
+            workers: 1,
+            is_configured: true,
+            quota_left: 5,
+            ..Facts::default()
+        }
+    }
+
+    fn word(facts: &Facts) -> Option<&'static str> {
+        Waiting::of(facts, NOW).map(|waiting| waiting.as_str())
+    }
+
+    #[test]
+    fn the_first_reason_that_holds_is_told() {
+        let later = NOW.plus(Duration::from_mins(1));
+        let mut facts = Facts { quota_left: 0, due: Some(later), in_flight: 1, ..running() };
+        facts.reason = Some("the key is refused".to_owned());
+        facts.block = Some((later, "asked to wait".to_owned()));
+        facts.workers = 0;
+        assert_eq!(word(&facts), Some("worker"));
+        facts.workers = 1;
+        assert_eq!(word(&facts), Some("block"));
+        facts.block = Some((NOW, "over".to_owned()));
+        assert_eq!(word(&facts), Some("noted"));
+        facts.reason = None;
+        assert_eq!(word(&facts), Some("answer"));
+        facts.in_flight = 0;
+        assert_eq!(word(&facts), Some("limit"));
+        facts.quota_left = 1;
+        assert_eq!(word(&facts), Some("retry"));
+        facts.due = Some(NOW);
+        assert_eq!(word(&facts), Some("turn"));
+        facts.is_configured = false;
+        assert_eq!(word(&facts), Some("account"));
+        facts.status = Some(RunStatus::Held);
+        assert_eq!(word(&facts), Some("approval"));
+        facts.status = Some(RunStatus::Queued);
+        assert_eq!(word(&facts), Some("intake"));
+        facts.status = Some(RunStatus::Failed);
+        assert_eq!(word(&facts), Some("mending"));
+    }
+
+    #[test]
+    fn what_is_over_waits_for_nothing_unless_it_is_in_doubt() {
+        for status in [RunStatus::Succeeded, RunStatus::Partial, RunStatus::Canceled] {
+            let facts = Facts { status: Some(status), ..running() };
+            assert_eq!(word(&facts), None);
+            assert_eq!(word(&Facts { unknown: 1, ..facts }), Some("doubt"));
+        }
+        assert_eq!(word(&Facts { pending: 0, ..running() }), None);
+        assert_eq!(word(&Facts { pending: 0, to_prove: 3, ..running() }), Some("proof"));
+    }
+}

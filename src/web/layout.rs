@@ -1,0 +1,115 @@
+//! The frame of every page: landmarks, navigation, what was just done.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::{SCRIPT, STYLE};
+use super::session::Visit;
+use super::sign_in::leave_button;
+use super::site::Site;
+use super::visitor::Visitor;
+
+/// Which entry of the navigation a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Here {
+    Overview,
+    Runs,
+    Events,
+    Schedules,
+    Elsewhere,
+}
+
+/// Entries of the navigation.
+const ENTRIES: [(Here, &str, &str); 4] = [
+    (Here::Overview, "/", "Overview"),
+    (Here::Runs, "/runs", "Runs"),
+    (Here::Events, "/events", "Events"),
+    (Here::Schedules, "/schedules", "Schedules"),
+];
+
+/// A page before it has its content.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page<'a> {
+    title: &'a str,
+    here: Here,
+    is_live: bool,
+}
+
+impl<'a> Page<'a> {
+    pub(super) const fn new(title: &'a str, here: Here) -> Self {
+        Self { title, here, is_live: false }
+    }
+
+    /// The page is asked for anew whenever something has changed, where there is a script to do so.
+    pub(super) const fn live(self) -> Self {
+        Self { is_live: true, ..self }
+    }
+
+    pub(super) fn show(self, site: &Site, visitor: &Visitor, content: &Markup) -> Response {
+        let said = match visitor {
+            Visitor::Person(visit) => site.sessions.said(visit),
+            Visitor::Stranger { .. } | Visitor::Program => None,
+        };
+        let said = said.map(|said| html! { p.notice.good role="status" { (said) } });
+        html_of(
+            &self.frame(&leave_button(visitor), &html! { @if let Some(said) = said { (said) } (content) }),
+        )
+    }
+
+    fn frame(self, corner: &Markup, content: &Markup) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · lumasync" }
+                    link rel="icon" href="data:,";
+                    link rel="stylesheet" href=(STYLE.path());
+                    @if self.is_live { script src=(SCRIPT.path()) defer {} }
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    header {
+                        a.name href="/" { "lumasync" }
+                        nav aria-label="Pages" {
+                            ul {
+                                @for (here, path, name) in ENTRIES {
+                                    li { a href=(path) aria-current=[(here == self.here).then_some("page")] { (name) } }
+                                }
+                            }
+                        }
+                        div.corner { (corner) }
+                    }
+                    main id="main" tabindex="-1" data-live[self.is_live] {
+                        h1 { (self.title) }
+                        (content)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a form of a session bears.
+pub(super) fn signed(visit: &Visit) -> Markup {
+    html! { input type="hidden" name="csrf" value=(visit.csrf); }
+}
+
+/// A page for a fault.
+pub(super) fn fault_page(status: StatusCode, text: &str) -> Response {
+    let title = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "Not without a sign-in",
+        StatusCode::SERVICE_UNAVAILABLE => "Not just now",
+        _ => "That did not work",
+    };
+    let page = Page::new(title, Here::Elsewhere);
+    html_of(&page.frame(&html! {}, &html! { p { (text) } p { a href="/" { "To the overview" } } }))
+}
+
+fn html_of(page: &Markup) -> Response {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.0.clone()).into_response()
+}

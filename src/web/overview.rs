@@ -1,0 +1,223 @@
+//! Is all well? One sentence, then what waits, what moves, and what comes.
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::chart::Chart;
+use super::fault::Fault;
+use super::history::{History, SPANS};
+use super::layout::{Here, Page};
+use super::parts::{Mood, run_table, worker_place};
+use super::site::Site;
+use super::snapshot::{AccountState, Snapshot};
+use super::visitor::Visitor;
+use crate::domain::expect::Standing;
+use crate::domain::waiting::waits;
+use crate::domain::words::{count, moment, span, time_of_day};
+
+/// The page.
+pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Result<Response, Fault> {
+    let (snapshot, history) = (site.snapshot().await?, site.history().await?);
+    let (mood, sentence) = verdict(&snapshot);
+    let content = html! {
+        p class={ "lead " (mood.class()) } { (sentence) }
+        (for_a_person(&snapshot))
+        h2 { "Accounts" }
+        ul.cards { @for account in &snapshot.accounts { li { (account_card(account, &snapshot)) } } }
+        h2 { "The last hours" }
+        (charts(&history))
+        @if !snapshot.schedules.is_empty() { (next_fires(&snapshot)) }
+        h2 { "Last runs" }
+        @if snapshot.recent.is_empty() {
+            p.soft { "There was no run yet. Drop a file into the folder, or insert rows into the queue table." }
+        } @else {
+            (run_table(&snapshot.recent, "The last runs, newest first"))
+            p { a href="/runs" { "All runs" } }
+        }
+        (workers(&snapshot))
+        p.soft { "As of " (moment(snapshot.at)) "." }
+    };
+    Ok(Page::new("Overview", Here::Overview).live().show(&site, &visitor, &content))
+}
+
+/// The one sentence: the worst that is the case.
+pub(super) fn verdict(snapshot: &Snapshot) -> (Mood, String) {
+    let stopped = snapshot.stopped.len() + snapshot.standing.len();
+    if snapshot.alive() == 0 {
+        return (Mood::Bad, "No process keeps its heartbeat: nothing is sent.".to_owned());
+    }
+    if stopped > 0 {
+        let stand = if stopped == 1 { "stands" } else { "stand" };
+        return (Mood::Bad, format!("{} {stand} still and wait for a person.", count(stopped as u64, "run")));
+    }
+    if snapshot.unknown() > 0 {
+        return (Mood::Warn, format!("{} may or may not exist on Luma.", count(snapshot.unknown(), "event")));
+    }
+    if !snapshot.held.is_empty() {
+        return (Mood::Warn, format!("{} held for approval.", count(snapshot.held.len() as u64, "run")));
+    }
+    if let Some(source) = snapshot.overdue.first() {
+        let how = if source.standing == Standing::Late { "is late" } else { "was too short" };
+        return (Mood::Warn, format!("The source {} {how}.", source.name));
+    }
+    if let Some((account, (until, _))) =
+        snapshot.accounts.iter().find_map(|account| Some((account, account.block.as_ref()?)))
+    {
+        let until = moment(*until);
+        return (Mood::Warn, format!("Nothing is sent for account {} until {until}.", account.name));
+    }
+    (Mood::Good, format!("All is well: {}.", waits(snapshot.waiting(), snapshot.oldest())))
+}
+
+/// What only a person can end.
+fn for_a_person(snapshot: &Snapshot) -> Markup {
+    let is_nothing = snapshot.stopped.is_empty()
+        && snapshot.standing.is_empty()
+        && snapshot.held.is_empty()
+        && snapshot.overdue.is_empty()
+        && snapshot.unknown() == 0;
+    html! {
+        @if !is_nothing {
+            h2 { "Waits for a person" }
+            ul {
+                @for run in &snapshot.stopped {
+                    li { a href=(format!("/runs/{run}")) { "Run " (run) } " stopped with rows left to send." }
+                }
+                @for (run, why) in &snapshot.standing {
+                    li { a href=(format!("/runs/{run}")) { "Run " (run) } " stands still: " (why.trim_start_matches("stopped: ")) "." }
+                }
+                @for run in &snapshot.held {
+                    li { a href=(format!("/runs/{}", run.id)) { "Run " (run.id) } " is held for approval." }
+                }
+                @if snapshot.unknown() > 0 {
+                    li { a href="/events" { (count(snapshot.unknown(), "event")) } " may or may not exist on Luma." }
+                }
+                @for source in &snapshot.overdue { li { (overdue(source, snapshot)) } }
+            }
+        }
+    }
+}
+
+fn overdue(source: &super::snapshot::OverdueSource, snapshot: &Snapshot) -> Markup {
+    let every = span(source.expected.every.unwrap_or_default());
+    html! {
+        "Source " code { (source.name) } ": "
+        @match (source.standing, source.last) {
+            (Standing::Late, None) => { "it has never come, and is expected every " (every) "." },
+            (Standing::Late, Some(pass)) => {
+                "it came last " (span(snapshot.at.since(pass.at))) " ago, and is expected every " (every) "."
+            },
+            (Standing::Short | Standing::Met, last) => {
+                "it had " (count(last.map_or(0, |pass| pass.rows), "row")) ", and at least "
+                (source.expected.min_rows.unwrap_or_default()) " are expected."
+            },
+        }
+    }
+}
+
+fn account_card(account: &AccountState, snapshot: &Snapshot) -> Markup {
+    let AccountState { depth, events, proof, .. } = account;
+    html! {
+        h3 { (account.name) }
+        dl.facts {
+            dt { "Queue" }
+            dd { (depth.new) " new, " (depth.pending) " pending, " (depth.in_flight) " in flight" }
+            @if let Some(oldest) = depth.oldest.filter(|_| depth.new + depth.pending > 0) {
+                dt { "Oldest" } dd { (span(snapshot.at.since(oldest))) }
+            }
+            @if events.new + events.pending + events.in_flight + events.unknown + events.created > 0 {
+                dt { "Events" }
+                dd { (events.new + events.pending) " waiting, " (events.unknown) " unknown, " (events.created) " created" }
+            }
+            dt { "Ledger" } dd { (count(account.members, "member")) }
+            @if proof.people > 0 { dt { "To verify" } dd { (count(proof.people, "row")) } }
+            dt { "Quota" }
+            dd {
+                @match &account.quota {
+                    Some(quota) => {
+                        (quota.left) " of " (quota.allowed) " requests left in " (span(quota.window))
+                        @if let Some(at) = quota.room_at { "; room at " (time_of_day(at)) }
+                    },
+                    None => "not configured here; what waits for it is not sent",
+                }
+            }
+            @if let Some((until, why)) = &account.block {
+                dt { "Waits" } dd.warn { "until " (moment(*until)) ": " (why) }
+            }
+        }
+    }
+}
+
+fn charts(history: &History) -> Markup {
+    let rows: Vec<u64> = history.spans.iter().map(|(_, traffic)| traffic.rows).collect();
+    let requests: Vec<u64> = history.spans.iter().map(|(_, traffic)| traffic.requests).collect();
+    let throttled: u64 = history.spans.iter().map(|(_, traffic)| traffic.throttled).sum();
+    let depths: Vec<u64> = history.depths.iter().map(|(_, depth)| *depth).collect();
+    let ends = |times: &[crate::clock::Time]| {
+        [times.first(), times.last()].map(|at| at.map(|at| time_of_day(*at)).unwrap_or_default())
+    };
+    let spans = ends(&history.spans.iter().map(|(from, _)| *from).collect::<Vec<_>>());
+    let notes = ends(&history.depths.iter().map(|(at, _)| *at).collect::<Vec<_>>());
+    let hours = SPANS / 6;
+    html! {
+        (Chart {
+            title: "Rows accepted",
+            words: format!("{} in {hours} h, in spans of 10 min", count(rows.iter().sum(), "row")),
+            values: &rows, most: None, ends: spans.clone(),
+        }.draw())
+        (Chart {
+            title: "Requests",
+            words: format!("{} in {hours} h, {throttled} throttled; the dashed line is the limit", count(requests.iter().sum(), "request")),
+            values: &requests, most: Some(history.allowed).filter(|most| *most > 0), ends: spans,
+        }.draw())
+        @if depths.len() > 1 {
+            (Chart {
+                title: "Waiting",
+                words: format!("{} now, {} at most, since this process began to count", depths.last().unwrap_or(&0), depths.iter().max().unwrap_or(&0)),
+                values: &depths, most: None, ends: notes,
+            }.draw())
+        }
+    }
+}
+
+fn next_fires(snapshot: &Snapshot) -> Markup {
+    html! {
+        h2 { "Next fires" }
+        ul {
+            @for fire in &snapshot.schedules {
+                li {
+                    code { (fire.name) } ": "
+                    @match (&fire.next, &fire.shown) {
+                        (Some(next), Some(shown)) if fire.zone != "UTC" => { (shown) " " (fire.zone) " (" (moment(*next)) ")" },
+                        (Some(next), _) => { (moment(*next)) },
+                        (None, _) => { "paused" },
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn workers(snapshot: &Snapshot) -> Markup {
+    html! {
+        h2 { "Workers" }
+        div.scroll { table {
+            caption { (snapshot.alive()) " alive" }
+            thead { tr { th scope="col" { "Worker" } th scope="col" { "Process" } th scope="col" { "Since" } th scope="col" { "Heartbeat" } } }
+            tbody {
+                @for worker in &snapshot.workers {
+                    tr {
+                        td { (worker.id) }
+                        td { (worker_place(worker)) }
+                        td.nowrap { (moment(worker.started_at)) }
+                        td {
+                            @if worker.lease_until > snapshot.at { span.good { "alive" } }
+                            @else { span.bad { "silent" } ", overdue for " (span(snapshot.at.since(worker.lease_until))) }
+                        }
+                    }
+                }
+            }
+        } }
+    }
+}

@@ -1,0 +1,37 @@
+//! Every address there is, and what answers it.
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+use super::assets::asset;
+use super::guard::{admit, dress, nowhere};
+use super::site::Site;
+use super::{download, events, health, live, overview, run, runs, schedules, sign_in};
+
+/// All of them. Health stands outside of the guard: who asks knows no name of ours and no token.
+pub(super) fn routes(site: Site) -> Router {
+    let guarded = Router::new()
+        .route("/", get(overview::page))
+        .route("/live", get(live::listen))
+        .route("/runs", get(runs::page).post(runs::search))
+        .route("/runs/{id}", get(run::page))
+        .route("/runs/{id}/retry", post(run::retry))
+        .route("/runs/{id}/cancel", post(run::cancel_run))
+        .route("/runs/{id}/{file}", get(download::result_file))
+        .route("/events", get(events::page))
+        .route("/events/{id}", get(events::story))
+        .route("/events/{id}/resolve", post(events::resolve))
+        .route("/schedules", get(schedules::page).post(schedules::change))
+        .route(sign_in::SIGN_IN, get(sign_in::form).post(sign_in::enter))
+        .route("/sign-out", post(sign_in::leave))
+        .route("/static/{name}", get(asset))
+        .fallback(nowhere)
+        .layer(from_fn_with_state(site.clone(), admit));
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .merge(guarded)
+        .layer(from_fn(dress))
+        .with_state(site)
+}

@@ -1,0 +1,254 @@
+//! One run: counts that add up, when what happened, why it waits, what was not sent and why, and what can be
+//! done about it.
+
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::fault::Fault;
+use super::layout::{Here, Page, signed};
+use super::parts::{Mood, outcomes, status};
+use super::run_view::RunView;
+use super::session::Visit;
+use super::sign_in::{Nothing, SIGN_IN};
+use super::site::Site;
+use super::visitor::{Act, Number, Visitor};
+use crate::domain::proof::Verify;
+use crate::domain::state::{RowState, RunStatus};
+use crate::domain::words::{count, moment, span};
+use crate::engine::{Again, bring_back, cancel};
+use crate::store::{CauseGroup, ReasonGroup, RunSource};
+
+/// The page.
+pub(super) async fn page(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Number(id): Number,
+) -> Result<Response, Fault> {
+    let view = site.run_view(id).await?;
+    let title = format!("Run {id}: {}", view.run.label);
+    let content = html! {
+        p { (status(view.run.status)) @if let Some(reason) = &view.run.reason { ": " (reason) } }
+        @if let Some(waiting) = &view.waiting {
+            p class={ "notice " (if waiting.needs_a_person() { Mood::Bad } else { Mood::Plain }.class()) } {
+                strong { "Why is this waiting? " } (waiting.said())
+            }
+        }
+        (counts(&view))
+        (facts(&view))
+        (actions(&visitor, &view))
+        (causes(&view))
+        (downloads(&visitor, &view))
+    };
+    Ok(Page::new(&title, Here::Runs).live().show(&site, &visitor, &content))
+}
+
+fn counts(view: &RunView) -> Markup {
+    let counts = &view.counts;
+    html! {
+        h2 { "Rows" }
+        table.narrow {
+            caption { (count(counts.read, "row")) " read; each is in one of these" }
+            tbody {
+                @for (outcome, rows) in outcomes(counts) {
+                    @if rows > 0 { tr { th scope="row" { (outcome) } td.number { (rows) } } }
+                }
+                tr { th scope="row" { "read" } td.number { strong { (counts.read) } } }
+            }
+        }
+    }
+}
+
+fn facts(view: &RunView) -> Markup {
+    let RunView { run, times, requests, read_as, .. } = view;
+    html! {
+        h2 { "What happened when" }
+        dl.facts {
+            dt { "Began" } dd { (moment(run.created_at)) ", by " (run.trigger) }
+            @if let Some(at) = times.first_request { dt { "First request" } dd { (moment(at)) } }
+            @if let Some(at) = times.last_answer { dt { "Last answer" } dd { (moment(at)) } }
+            @if let Some(at) = run.finished_at {
+                dt { "Ended" } dd { (moment(at)) ", after " (span(at.since(run.created_at))) }
+            }
+            dt { "Requests" } dd { (requests) }
+            dt { "Account" } dd { (run.account) }
+            dt { "Rows" } dd { (run.kind) ", from " (run.source.as_str()) }
+            @if let Some(read_as) = read_as { dt { "Read as" } dd { (read_as) } }
+            dt { "Verification" } dd { (run.verify) @if view.to_prove > 0 { ", " (count(view.to_prove, "row")) " to go" } }
+        }
+    }
+}
+
+fn causes(view: &RunView) -> Markup {
+    let thing = match view.run.source {
+        RunSource::Queue | RunSource::Sql => "row",
+        RunSource::Folder | RunSource::File => "line",
+    };
+    let is_sent = |cause: &&CauseGroup| {
+        matches!(RowState::parse(&cause.state), Some(RowState::Missing | RowState::Delivered))
+    };
+    let (unfound, unsent): (Vec<&CauseGroup>, Vec<&CauseGroup>) = view.causes.iter().partition(is_sent);
+    html! {
+        @for (heading, causes) in [("Not sent, by cause", unsent), ("Sent, but not found, by cause", unfound)] {
+            @if !causes.is_empty() {
+                h2 { (heading) }
+                div.scroll { table {
+                    thead { tr {
+                        th scope="col" { "Code" } th.number scope="col" { "Rows" } th scope="col" { "Reason" }
+                        th scope="col" { "First " (thing) "s" }
+                    } }
+                    tbody { @for cause in causes { (cause_rows(cause)) } }
+                } }
+            }
+        }
+    }
+}
+
+fn cause_rows(cause: &CauseGroup) -> Markup {
+    let lines = |reason: &ReasonGroup| {
+        let lines: Vec<String> = reason.first_lines.iter().map(ToString::to_string).collect();
+        let more = if reason.rows > reason.first_lines.len() as u64 { ", …" } else { "" };
+        format!("{}{more}", lines.join(", "))
+    };
+    html! {
+        @for reason in &cause.reasons {
+            tr {
+                td { code { (cause.code) } }
+                td.number { (reason.rows) }
+                td { (reason.reason) }
+                td { (lines(reason)) }
+            }
+        }
+        @if cause.more_reasons > 0 {
+            tr { td { code { (cause.code) } } td.number { (cause.more_rows()) } td colspan="2" { "and " (count(cause.more_reasons, "more reason")) } }
+        }
+    }
+}
+
+fn downloads(visitor: &Visitor, view: &RunView) -> Markup {
+    html! {
+        @if !view.results.is_empty() {
+            h2 { "Result files" }
+            @if visitor.trusted().is_ok() {
+                ul {
+                    @for kind in view.results.kinds() {
+                        li { a href=(format!("/runs/{}/{kind}", view.run.id)) download { (kind) } }
+                    }
+                }
+            } @else {
+                p { "They hold people's addresses: " a href=(SIGN_IN) { "sign in" } " to download them." }
+            }
+        }
+    }
+}
+
+/// What can be done, for whoever may.
+fn actions(visitor: &Visitor, view: &RunView) -> Markup {
+    let (can_retry, can_cancel) = (view.can_retry(), view.can_cancel());
+    html! {
+        @if can_retry || can_cancel {
+            h2 { "Do something" }
+            @match visitor {
+                Visitor::Person(visit) => (buttons(visit, view.run.id, can_retry, can_cancel)),
+                Visitor::Stranger { may_sign_in: true } | Visitor::Program => {
+                    p { a href=(format!("{SIGN_IN}?to=/runs/{}", view.run.id)) { "Sign in" } " to retry or cancel it." }
+                },
+                Visitor::Stranger { may_sign_in: false } => {
+                    p.soft { "Nothing can be changed here: " code { "web.token" } " is not set." }
+                },
+            }
+        }
+    }
+}
+
+fn buttons(visit: &Visit, run: i64, can_retry: bool, can_cancel: bool) -> Markup {
+    html! {
+        div.actions {
+            @if can_retry {
+                form.inline method="post" action=(format!("/runs/{run}/retry")) {
+                    (signed(visit)) button type="submit" { "Retry what failed" }
+                }
+            }
+            @if can_cancel {
+                details {
+                    summary { "Cancel it…" }
+                    form.inline method="post" action=(format!("/runs/{run}/cancel")) {
+                        (signed(visit))
+                        p { "Rows that are not sent yet will not be. What is in a request ends as that does." }
+                        button.danger type="submit" { "Cancel run " (run) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Failed rows back to pending.
+pub(super) async fn retry(
+    State(site): State<Site>,
+    Number(id): Number,
+    act: Act<Nothing>,
+) -> Result<Response, Fault> {
+    site.store.run(id).await?.ok_or(Fault::NotFound)?;
+    let max_rows = site.max_rows();
+    let again = Again { run: Some(id), code: None, max_rows, dry_run: false };
+    let verify = |account: &str| {
+        let engine = site.fleet.engines().find(|engine| engine.account() == account);
+        engine.map_or(Verify::None, |engine| engine.settings().verify)
+    };
+    let back = bring_back(&site.store, again, verify, &site.clock).await?;
+    tracing::info!(run = id, rows = back.rows, "rows are brought back from a page");
+    let mut said = match back.rows {
+        0 => "There was nothing to retry.".to_owned(),
+        rows => format!("{} pending again.", count(rows, "row")),
+    };
+    if back.left_out > 0 {
+        _ = write!(said, " {} left out: their people are suppressed.", count(back.left_out, "row"));
+    }
+    for kept in &back.kept {
+        _ = write!(said, " Not brought back: {kept}.");
+    }
+    done(&site, &act.visit, id, said).await
+}
+
+/// What is left of it is given up.
+pub(super) async fn cancel_run(
+    State(site): State<Site>,
+    Number(id): Number,
+    act: Act<Nothing>,
+) -> Result<Response, Fault> {
+    site.store.run(id).await?.ok_or(Fault::NotFound)?;
+    let canceled = cancel(&site.store, id, &act.visit.person, &site.clock).await?;
+    tracing::info!(run = id, "a run is canceled from a page");
+    let said = match canceled {
+        None => "It had ended, and no rows were left to cancel.".to_owned(),
+        Some(canceled) if canceled.in_flight > 0 => format!(
+            "Canceled: {} will not be sent; {} in a request end as that does.",
+            count(canceled.rows, "row"),
+            count(canceled.in_flight, "row")
+        ),
+        Some(canceled) => format!("Canceled: {} will not be sent.", count(canceled.rows, "row")),
+    };
+    done(&site, &act.visit, id, said).await
+}
+
+async fn done(site: &Site, visit: &Visit, run: i64, said: String) -> Result<Response, Fault> {
+    site.sessions.say(visit, said);
+    site.run_views.of(run).forget().await;
+    site.snapshots.forget().await;
+    Ok(Redirect::to(&format!("/runs/{run}")).into_response())
+}
+
+impl RunView {
+    fn can_retry(&self) -> bool {
+        let is_stopped = self.run.status == RunStatus::Failed && self.counts.pending > 0;
+        self.counts.failed + self.counts.missing > 0 || is_stopped
+    }
+
+    fn can_cancel(&self) -> bool {
+        let is_open = self.run.finished_at.is_none();
+        is_open || (self.run.status != RunStatus::Canceled && self.counts.pending > 0)
+    }
+}

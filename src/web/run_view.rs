@@ -1,0 +1,96 @@
+//! All that is shown of one run, read for everybody who looks at it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::site::Site;
+use crate::domain::waiting::{Facts, Waiting};
+use crate::engine::ResultFiles;
+use crate::store::{CauseGroup, Run, RunCounts, RunTimes};
+
+/// How long an open run is shown as it was read; and one that has ended, whose rows may be many.
+const OPEN_LASTS: Duration = Duration::from_secs(2);
+const ENDED_LASTS: Duration = Duration::from_secs(15);
+
+/// A run and what is known of it.
+#[derive(Debug)]
+pub(super) struct RunView {
+    pub(super) run: Run,
+    pub(super) counts: RunCounts,
+    pub(super) requests: u64,
+    pub(super) times: RunTimes,
+    pub(super) to_prove: u64,
+    pub(super) causes: Vec<CauseGroup>,
+    pub(super) read_as: Option<String>,
+    pub(super) results: ResultFiles,
+    pub(super) waiting: Option<Waiting>,
+}
+
+impl Site {
+    /// A run as of the last seconds.
+    pub(super) async fn run_view(&self, id: i64) -> Result<Arc<RunView>, Fault> {
+        let run = self.store.run(id).await?.ok_or(Fault::NotFound)?;
+        let place = self.run_views.of(id);
+        let lasts = if run.finished_at.is_some() { ENDED_LASTS } else { OPEN_LASTS };
+        let view = place.get(&self.clock, lasts, self.read_run(run.clone())).await?;
+        if view.run == run {
+            return Ok(view);
+        }
+        // It has changed since: what was counted then is over too.
+        place.forget().await;
+        place.get(&self.clock, lasts, self.read_run(run)).await
+    }
+
+    async fn read_run(&self, run: Run) -> Result<RunView, Fault> {
+        let (store, id) = (&self.store, run.id);
+        let file = store.file_of_run(id).await?;
+        let read_as = match &file {
+            Some(file) => file.shape.clone(),
+            None => store.pass_of_run(id).await?.and_then(|pass| pass.shape),
+        };
+        let results = match file {
+            None => ResultFiles::default(),
+            Some(file) => {
+                let run = run.clone();
+                let found = tokio::task::spawn_blocking(move || ResultFiles::find(&file, &run)).await;
+                found.unwrap_or_default()
+            }
+        };
+        let mut view = RunView {
+            counts: store.run_counts(&run).await?,
+            requests: store.run_requests(id).await?,
+            times: store.run_times(&run).await?,
+            to_prove: store.rows_to_prove(id).await?,
+            causes: store.causes(id).await?,
+            read_as,
+            results,
+            waiting: None,
+            run,
+        };
+        view.waiting = self.waiting(&view).await?;
+        Ok(view)
+    }
+
+    async fn waiting(&self, view: &RunView) -> Result<Option<Waiting>, Fault> {
+        let snapshot = self.snapshot().await?;
+        let account = snapshot.accounts.iter().find(|account| account.name == view.run.account);
+        let quota = account.and_then(|account| account.quota);
+        let facts = Facts {
+            status: Some(view.run.status),
+            reason: view.run.reason.clone(),
+            pending: view.counts.pending,
+            in_flight: view.counts.in_flight,
+            unknown: view.counts.unknown,
+            to_prove: view.to_prove,
+            due: view.times.due,
+            block: account.and_then(|account| account.block.clone()),
+            workers: snapshot.alive(),
+            is_configured: self.fleet.engines().any(|engine| engine.account() == view.run.account),
+            // Of an account without a quota nothing is known that would hold it up.
+            quota_left: quota.map_or(1, |quota| quota.left),
+            room_at: quota.and_then(|quota| quota.room_at),
+        };
+        Ok(Waiting::of(&facts, self.clock.now()))
+    }
+}

@@ -1,0 +1,111 @@
+//! What every page is made from: the engines, the database, the time, and who is signed in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use super::cached::{Cached, CachedBy};
+use super::guesses::Guesses;
+use super::history::{History, Memory};
+use super::live::LISTENERS;
+use super::run_view::RunView;
+use super::session::Sessions;
+use super::snapshot::Snapshot;
+use super::token::Token;
+use crate::clock::Clock;
+use crate::domain::schedule::Schedule;
+use crate::engine::{Fleet, Stop};
+use crate::store::Store;
+
+/// What pages are served over, and who may come.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    /// The engines.
+    pub fleet: Fleet,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// What whoever changes something must know; where there is none, nothing can be changed.
+    pub token: Option<SecretString>,
+    /// Further names under which the pages are reached.
+    pub hosts: Vec<String>,
+    /// Whether whoever reaches the pages may read them: only people on this machine do.
+    pub is_open: bool,
+    /// What the work is told: once it is to stop, nobody should send more here.
+    pub work: Stop,
+}
+
+/// The pages of one process. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Site(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) fleet: Fleet,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) work: Stop,
+    /// What the pages are told, which go on until the work has ended.
+    pub(super) stop: Stop,
+    pub(super) token: Option<Token>,
+    pub(super) hosts: Vec<String>,
+    pub(super) is_open: bool,
+    pub(super) sessions: Sessions,
+    pub(super) guesses: Guesses,
+    pub(super) snapshots: Cached<Snapshot>,
+    pub(super) histories: Cached<History>,
+    pub(super) run_views: CachedBy<i64, RunView>,
+    pub(super) memory: Memory,
+    /// Places for pages that listen.
+    pub(super) listeners: Arc<Semaphore>,
+}
+
+impl Site {
+    /// The pages, until the service is told to stop.
+    pub(super) fn new(pages: Pages, stop: Stop) -> Self {
+        let Pages { fleet, store, clock, token, hosts, is_open, work } = pages;
+        Self(Arc::new(Inner {
+            fleet,
+            store,
+            clock,
+            work,
+            stop,
+            token: token.as_ref().map(Token::new),
+            hosts,
+            is_open,
+            sessions: Sessions::default(),
+            guesses: Guesses::default(),
+            snapshots: Cached::default(),
+            histories: Cached::default(),
+            run_views: CachedBy::default(),
+            memory: Memory::default(),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+        }))
+    }
+
+    /// So many rows go into one request.
+    pub(super) fn max_rows(&self) -> usize {
+        self.fleet.engines().next().map_or(1, |engine| engine.settings().limits.max_rows)
+    }
+
+    /// When which sources are taken in.
+    pub(super) fn schedules(&self) -> &[Schedule] {
+        self.fleet.engines().next().map_or(&[], |engine| &engine.settings().schedules)
+    }
+}
+
+impl std::ops::Deref for Site {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Site")
+    }
+}
