@@ -4,6 +4,7 @@
 //! What is sent to a browser works without a script and loads nothing from elsewhere.
 
 mod access;
+mod api;
 mod assets;
 mod cached;
 mod chart;

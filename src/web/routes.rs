@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use super::assets::asset;
 use super::guard::{admit, dress, nowhere};
 use super::site::Site;
-use super::{download, events, health, live, overview, run, runs, schedules, sign_in};
+use super::{api, download, events, health, live, overview, run, runs, schedules, sign_in};
 
 /// All of them. Health stands outside of the guard: who asks knows no name of ours and no token.
 pub(super) fn routes(site: Site) -> Router {
@@ -26,6 +26,7 @@ pub(super) fn routes(site: Site) -> Router {
         .route(sign_in::SIGN_IN, get(sign_in::form).post(sign_in::enter))
         .route("/sign-out", post(sign_in::leave))
         .route("/static/{name}", get(asset))
+        .merge(api::routes())
         .fallback(nowhere)
         .layer(from_fn_with_state(site.clone(), admit));
     Router::new()

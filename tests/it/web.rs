@@ -1,6 +1,8 @@
 //! The pages of the real service: who may come, what is shown, what can be done.
 
+mod api;
 mod danger;
 mod doubt;
 mod pages;
+mod schema;
 mod site;

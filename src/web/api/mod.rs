@@ -1,0 +1,39 @@
+//! The same for programs: what pages show as JSON, and rows into the queues.
+//!
+//! `openapi.json` beside this file is the contract; a test holds it against these routes and their answers.
+
+mod enqueue;
+mod show;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+
+use super::site::Site;
+
+/// The document.
+const DOCUMENT: &str = include_str!("openapi.json");
+
+/// Every address for programs.
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(document))
+        .route("/api/v1/status", get(show::status))
+        .route("/api/v1/runs", get(show::runs))
+        .route("/api/v1/runs/{id}", get(show::run))
+        .route("/api/v1/schedules", get(show::schedules))
+        .route("/api/v1/members", post(enqueue::members))
+        .route("/api/v1/members/{id}", get(show::member))
+        .route("/api/v1/events", get(show::events).post(enqueue::events))
+        .route("/api/v1/events/{id}", get(show::event))
+}
+
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
