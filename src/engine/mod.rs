@@ -305,6 +305,12 @@ impl Engine {
         &self.settings.account
     }
 
+    /// The number of the process it works in.
+    #[must_use]
+    pub const fn worker(&self) -> i64 {
+        self.worker_id
+    }
+
     /// What it was told.
     #[must_use]
     pub fn settings(&self) -> &Settings {

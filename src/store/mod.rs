@@ -5,6 +5,7 @@
 //! values of `domain`, outcomes go out as them. No request is ever made inside a transaction.
 
 mod accounts;
+mod answered;
 mod bulk;
 mod by_hand;
 mod calls;
@@ -62,6 +63,7 @@ use std::time::Duration;
 use sqlx::{PgPool, SqlitePool};
 
 pub use accounts::Account;
+pub use answered::Answered;
 pub use by_hand::CanceledRun;
 pub use calls::{LeftoverRow, Leftovers, NewCall, NewCalls, PLANNED_TOGETHER};
 pub use claims::{Claim, ClaimedBatch, Claims, Recipient, Scope};

@@ -87,6 +87,11 @@ impl Site {
     pub(super) async fn keep_notes(&self, stop: &Stop) {
         let clock = Clock::system();
         while !stop.is_requested() {
+            // From the first of its requests on, also where nobody watches yet.
+            let counted = self.count_requests(&mut *self.tally.lock().await).await;
+            if let Err(fault) = counted {
+                tracing::debug!(?fault, "requests are counted later");
+            }
             if let Ok(snapshot) = self.snapshot().await {
                 self.memory.note(snapshot.at, snapshot.waiting());
             }

@@ -7,12 +7,13 @@ use axum::routing::{get, post};
 use super::assets::asset;
 use super::guard::{admit, dress, nowhere};
 use super::site::Site;
-use super::{api, download, events, health, live, overview, run, runs, schedules, sign_in};
+use super::{api, download, events, health, live, metrics, overview, run, runs, schedules, sign_in};
 
 /// All of them. Health stands outside of the guard: who asks knows no name of ours and no token.
 pub(super) fn routes(site: Site) -> Router {
     let guarded = Router::new()
         .route("/", get(overview::page))
+        .route("/metrics", get(metrics::page))
         .route("/live", get(live::listen))
         .route("/runs", get(runs::page).post(runs::search))
         .route("/runs/{id}", get(run::page))

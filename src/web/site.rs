@@ -10,6 +10,7 @@ use super::cached::{Cached, CachedBy};
 use super::guesses::Guesses;
 use super::history::{History, Memory};
 use super::live::LISTENERS;
+use super::metrics::Tally;
 use super::run_view::RunView;
 use super::session::Sessions;
 use super::snapshot::Snapshot;
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     pub(super) histories: Cached<History>,
     pub(super) run_views: CachedBy<i64, RunView>,
     pub(super) memory: Memory,
+    /// What was counted for machines; one of them looks at a time.
+    pub(super) tally: tokio::sync::Mutex<Tally>,
     /// Places for pages that listen.
     pub(super) listeners: Arc<Semaphore>,
 }
@@ -81,6 +84,7 @@ impl Site {
             histories: Cached::default(),
             run_views: CachedBy::default(),
             memory: Memory::default(),
+            tally: tokio::sync::Mutex::default(),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
         }))
     }

@@ -3,6 +3,7 @@
 mod api;
 mod danger;
 mod doubt;
+mod numbers;
 mod pages;
 mod schema;
 mod site;

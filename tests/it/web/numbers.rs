@@ -1,0 +1,78 @@
+//! The numbers that machines watch.
+
+use std::collections::BTreeMap;
+
+use super::site::{PAGES, Site, TOKEN};
+use crate::support::{Bench, PATIENCE, wait_until};
+
+/// Every sample by its name and labels. What is not in the format fails.
+#[track_caller]
+fn numbers(text: &str) -> BTreeMap<String, f64> {
+    let mut typed = Vec::new();
+    let mut samples = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            typed.push(name.to_owned());
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').expect("a sample");
+            let family = typed.last().expect("a family");
+            assert!(name.starts_with(family.as_str()), "{line} is not of {family}");
+            let known = samples.insert(name.to_owned(), value.parse().expect("a number"));
+            assert_eq!(known, None, "{line} twice");
+        }
+    }
+    samples
+}
+
+#[test]
+fn rows_runs_and_requests_are_counted_as_they_were() {
+    let bench = Bench::new("", PAGES);
+    bench.scratch.write("before.csv", "email\nana@example.org\nnonsense\n");
+    bench.sync(["before.csv"]).run().with_code(4);
+    let site = Site::start(&bench);
+    bench.scratch.write(
+        "drop/members/ben@example.org.csv",
+        "email\nben@example.org\ncleo@example.org\nben@example.org\n",
+    );
+    let sample = |name: &str| numbers(&site.get("/metrics").with_status(200).text).get(name).copied();
+    wait_until(PATIENCE, "the run", || {
+        sample("lumasync_runs_total{source=\"folder\",status=\"succeeded\"}") == Some(1.0)
+    });
+    wait_until(PATIENCE, "the request", || {
+        sample("lumasync_request_duration_seconds_count").is_some_and(|requests| requests >= 1.0)
+    });
+    for (name, value) in [
+        ("lumasync_rows_total{source=\"file\",outcome=\"delivered\"}", 1.0),
+        ("lumasync_rows_total{source=\"file\",outcome=\"invalid\"}", 1.0),
+        ("lumasync_rows_total{source=\"folder\",outcome=\"delivered\"}", 2.0),
+        ("lumasync_rows_total{source=\"folder\",outcome=\"duplicate\"}", 1.0),
+        ("lumasync_runs_total{source=\"file\",status=\"partial\"}", 1.0),
+        ("lumasync_queue_depth{account=\"main\",state=\"pending\"}", 0.0),
+        ("lumasync_blocked_until_timestamp_seconds{account=\"main\"}", 0.0),
+        ("lumasync_accounting_breaches_total", 0.0),
+    ] {
+        assert_eq!(sample(name), Some(value), "{name}");
+    }
+    let page = site.get("/metrics");
+    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/plain; version=0.0.4")));
+    let all = numbers(&page.text);
+    let requests: f64 =
+        all.iter().filter(|(name, _)| name.starts_with("lumasync_requests_total{")).map(|(_, n)| n).sum();
+    assert_eq!(Some(requests), all.get("lumasync_request_duration_seconds_count").copied());
+    let buckets = all.get("lumasync_request_duration_seconds_bucket{le=\"+Inf\"}").copied();
+    assert_eq!(buckets, Some(requests));
+    assert!(all["lumasync_scheduler_heartbeat_timestamp_seconds"] > 1e9);
+    assert!(!page.text.contains("example.org") && !page.text.contains(".csv"), "{page:?}");
+    site.goes_on();
+}
+
+#[test]
+fn numbers_that_others_can_reach_need_the_token() {
+    let bench = Bench::new("", &format!("{PAGES}\nweb.hosts = [\"sync.example.org\"]"));
+    let site = Site::start(&bench);
+    site.get("/metrics").with_status(401);
+    site.ask("GET", "/metrics", &[&format!("Authorization: Bearer {TOKEN}")], "").with_status(200);
+    site.goes_on();
+}
