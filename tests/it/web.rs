@@ -1,8 +1,10 @@
 //! The pages of the real service: who may come, what is shown, what can be done.
 
 mod api;
+mod browser;
 mod danger;
 mod doubt;
+mod driver;
 mod numbers;
 mod pages;
 mod schema;
