@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::explain::explain;
 use super::notify;
 use super::out;
+use super::pages;
 use super::sources;
 use super::words::count;
 use crate::clock::Clock;
@@ -61,6 +62,7 @@ pub(super) async fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<Exi
     }
     findings.extend(Box::pin(sources::check(&config, args.connect)).await);
     findings.extend(notify::check(&config));
+    findings.push(pages::check(&config, args.connect).await);
     let exit = findings.iter().map(|finding| finding.exit).max().unwrap_or(Exit::Ok);
     let text = || {
         findings.iter().fold(String::new(), |mut text, finding| {

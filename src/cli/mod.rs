@@ -46,6 +46,7 @@ mod summary;
 mod suppress;
 mod suppress_args;
 mod sync;
+mod systemd;
 mod timetable;
 mod trace;
 mod trace_text;

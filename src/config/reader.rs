@@ -188,6 +188,12 @@ impl<'a> Reader<'a> {
         texts.unwrap_or_default()
     }
 
+    /// Whether somebody has set the key, to whatever.
+    pub(super) fn is_set(&mut self, key: &str) -> bool {
+        // The defaults have no origin.
+        self.find(key).is_some_and(|value| value.origin().is_some())
+    }
+
     /// Whether the key is there at all.
     pub(super) fn has(&self, key: &str) -> bool {
         look_up(&self.merged.tree, key).is_some()

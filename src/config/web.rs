@@ -20,6 +20,8 @@ const TOKEN_HINT: &str = "write `token = \"env:LUMASYNC_TOKEN\"` and set that va
 pub struct Web {
     /// Where to listen; nowhere where there is none.
     pub listen: Option<SocketAddr>,
+    /// Nobody has asked for that place.
+    pub is_by_default: bool,
     /// Further names under which the pages are reached.
     pub hosts: Vec<String>,
     token: Option<Result<SecretString, Problem>>,
@@ -36,6 +38,7 @@ impl Web {
 
 /// Reads the section.
 pub(super) fn web(reader: &mut Reader<'_>) -> Web {
+    let is_by_default = !reader.is_set("web.listen");
     let listen = reader.read("web.listen", listen).flatten();
     let hosts: Vec<String> = reader.texts("web.hosts").iter().map(|name| name.to_ascii_lowercase()).collect();
     if let Some(odd) = hosts.iter().find(|name| !is_host(name)) {
@@ -52,7 +55,7 @@ pub(super) fn web(reader: &mut Reader<'_>) -> Web {
             reader.wrong("web.hosts", Wrong::new(message, TOKEN_HINT));
         }
     }
-    Web { listen, hosts, token }
+    Web { listen, is_by_default, hosts, token }
 }
 
 fn listen(text: &str) -> Result<Option<SocketAddr>, Wrong> {
@@ -107,10 +110,12 @@ mod tests {
     fn pages_are_on_loopback_where_nothing_else_is_said() {
         let web = load(LUMA).expect("sound").web;
         assert_eq!(web.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert!(web.is_by_default);
         assert!(web.token().expect("none").is_none());
         assert_eq!(load(&of("listen = \"\"")).expect("sound").web.listen, None);
         let named = load(&of("listen = \"localhost:0\"")).expect("sound").web;
         assert_eq!(named.listen, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+        assert!(!named.is_by_default);
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::net::IpAddr;
 /// the one it came to, since no name has been made to lead there; the port says nothing, because it may be another's.
 pub(super) fn is_host_ours(host: &str, came_to: IpAddr, hosts: &[String]) -> bool {
     let Some(name) = name_of(host) else { return false };
+    if hosts.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return true;
+    }
     if name.eq_ignore_ascii_case("localhost") {
         return came_to.is_loopback();
     }
-    match name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(address) => address.to_canonical() == came_to.to_canonical(),
-        Err(_) => hosts.iter().any(|known| name.eq_ignore_ascii_case(known)),
-    }
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.is_ok_and(|address| address.to_canonical() == came_to.to_canonical())
 }
 
 /// A host without its port.
@@ -81,6 +82,8 @@ mod tests {
         for came_to in [outside, mapped] {
             assert!(is_host_ours("192.168.0.9:80", came_to, &[]));
             assert!(!is_host_ours("localhost", came_to, &[]));
+            // Into a container leads a name of the machine around it.
+            assert!(is_host_ours("localhost:8080", came_to, &["localhost".to_owned()]));
         }
     }
 

@@ -53,6 +53,7 @@ pub(super) async fn page(State(site): State<Site>) -> Result<Response, Fault> {
     tally.answers(&mut text);
     accounts(&snapshot, &mut text);
     site.heartbeat(&snapshot, &mut text);
+    site.standing_numbers(&snapshot, &mut text);
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((headers, text.text()).into_response())
 }

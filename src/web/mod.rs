@@ -31,6 +31,7 @@ mod session;
 mod sign_in;
 mod site;
 mod snapshot;
+mod standing;
 mod token;
 mod visitor;
 

@@ -48,6 +48,15 @@ pub enum WebError {
     },
 }
 
+impl WebError {
+    /// Another program listens there.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        let Self::Listen { source, .. } = self;
+        source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 /// Where a request came from, and to which of our addresses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {

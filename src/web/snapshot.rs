@@ -15,8 +15,9 @@ use crate::store::{EventDepth, ProofLeft, QueueDepth, Run, RunFilter, Worker};
 
 /// How long it is shown as it was read.
 const LASTS: Duration = Duration::from_secs(2);
-/// Runs that are named.
+/// Runs that are named; those that wait for approval are, as far as anybody can look at them.
 const RUNS: u32 = 8;
+const HELD: u32 = 200;
 
 /// The state of all things.
 #[derive(Debug)]
@@ -128,7 +129,7 @@ impl Site {
             workers: self.store.workers().await?,
             stopped: self.store.stopped_runs(None).await?,
             standing: self.store.standing_runs().await?,
-            held: self.store.runs_page(&held, RUNS).await?,
+            held: self.store.runs_page(&held, HELD).await?,
             recent: self.store.runs(RUNS).await?,
             schedules: self.next_fires(now).await?,
             overdue: self.overdue(now).await?,

@@ -44,6 +44,7 @@ mod sources;
 mod store;
 mod support;
 mod suppress;
+mod systemd;
 mod timetables;
 mod tls;
 mod trace;

@@ -1,6 +1,8 @@
 //! The numbers that machines watch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use super::site::{PAGES, Site, TOKEN};
 use crate::support::{Bench, PATIENCE, wait_until};
@@ -74,5 +76,45 @@ fn numbers_that_others_can_reach_need_the_token() {
     let site = Site::start(&bench);
     site.get("/metrics").with_status(401);
     site.ask("GET", "/metrics", &[&format!("Authorization: Bearer {TOKEN}")], "").with_status(200);
+    site.goes_on();
+}
+
+/// Names of ours in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let is_sign = |c: char| c.is_ascii_lowercase() || c == '_';
+    let starts = text.match_indices("lumasync_").map(|(at, _)| &text[at..]);
+    starts.map(|rest| &rest[..rest.find(|c| !is_sign(c)).unwrap_or(rest.len())]).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_numbers_that_there_are() {
+    let bench = Bench::new("", PAGES);
+    let site = Site::start(&bench);
+    let text = site.get("/metrics").with_status(200).text;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["deploy/alerts.yml", "deploy/grafana.json"] {
+        let asked = fs::read_to_string(root.join(file)).expect(file);
+        let asked = names(&asked);
+        assert!(asked.len() > 5, "{file}: {asked:?}");
+        for name in asked {
+            let family = name.trim_end_matches("_bucket");
+            assert!(text.contains(&format!("# TYPE {family} ")), "{file} asks for `{name}`");
+        }
+    }
+    let dashboard = fs::read_to_string(root.join("deploy/grafana.json")).expect("a dashboard");
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");
+    assert!(dashboard["panels"].as_array().is_some_and(|panels| !panels.is_empty()));
+    site.goes_on();
+}
+
+#[test]
+fn what_waits_for_a_person_is_counted() {
+    let bench = Bench::new("", &format!("{PAGES}\nguard.max_new_members = 2"));
+    bench.scratch.write("list.csv", "email\nana@example.org\nben@example.org\ncleo@example.org\n");
+    bench.sync(["list.csv"]).run().with_code(5);
+    let site = Site::start(&bench);
+    let all = numbers(&site.get("/metrics").with_status(200).text);
+    assert_eq!(all.get("lumasync_runs_waiting{for=\"approval\"}"), Some(&1.0));
+    assert_eq!(all.get("lumasync_runs_waiting{for=\"retry\"}"), Some(&0.0));
     site.goes_on();
 }
