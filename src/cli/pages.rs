@@ -57,8 +57,10 @@ pub(super) async fn serve(
         }
     };
     tokio::select! {
-        (served, ()) = async { tokio::join!(work, show) } => served,
+        // First, so that an end is told also where there is nothing to finish.
+        biased;
         never = systemd::tell(&workshop.clock, stop) => match never {},
+        (served, ()) = async { tokio::join!(work, show) } => served,
     }
 }
 

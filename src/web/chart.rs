@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-const WIDTH: u32 = 640;
+const WIDTH: u32 = 380;
 const HEIGHT: u32 = 150;
 /// Room for words on the left and below.
-const LEFT: u32 = 64;
+const LEFT: u32 = 44;
 const BELOW: u32 = 26;
 const ABOVE: u32 = 18;
 
@@ -34,7 +34,7 @@ impl Chart<'_> {
             |number: u32| (left(number + 1) - left(number)).saturating_sub(u32::from(bars < 200)).max(1);
         html! {
             figure.chart {
-                figcaption { strong { (self.title) } " " span.soft { (self.words) } }
+                figcaption { strong { (self.title) } br; span.soft { (self.words) } }
                 svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("{}: {}", self.title, self.words)) {
                     @if let Some(most) = self.most {
                         line.axis x1=(LEFT) x2=(WIDTH) y1=(base - tall(most)) y2=(base - tall(most)) stroke-dasharray="4 4" {}

@@ -69,7 +69,7 @@ pub(super) async fn page(
 
 fn table(events: &[EventRow], caption: &str) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll role="region" aria-label=(caption) tabindex="0" { table {
             caption { (caption) }
             thead { tr {
                 th scope="col" { "Event" } th scope="col" { "State" } th scope="col" { "Name" }

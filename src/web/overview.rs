@@ -12,6 +12,7 @@ use super::parts::{Mood, run_table, worker_place};
 use super::site::Site;
 use super::snapshot::{AccountState, Snapshot};
 use super::visitor::Visitor;
+use crate::clock::Time;
 use crate::domain::expect::Standing;
 use crate::domain::waiting::waits;
 use crate::domain::words::{count, moment, span, time_of_day};
@@ -154,13 +155,13 @@ fn charts(history: &History) -> Markup {
     let requests: Vec<u64> = history.spans.iter().map(|(_, traffic)| traffic.requests).collect();
     let throttled: u64 = history.spans.iter().map(|(_, traffic)| traffic.throttled).sum();
     let depths: Vec<u64> = history.depths.iter().map(|(_, depth)| *depth).collect();
-    let ends = |times: &[crate::clock::Time]| {
-        [times.first(), times.last()].map(|at| at.map(|at| time_of_day(*at)).unwrap_or_default())
-    };
+    let ends =
+        |times: &[Time]| [times.first(), times.last()].map(|at| at.map(|at| hour(*at)).unwrap_or_default());
     let spans = ends(&history.spans.iter().map(|(from, _)| *from).collect::<Vec<_>>());
     let notes = ends(&history.depths.iter().map(|(at, _)| *at).collect::<Vec<_>>());
     let hours = SPANS / 6;
     html! {
+        div.charts {
         (Chart {
             title: "Rows accepted",
             words: format!("{} in {hours} h, in spans of 10 min", count(rows.iter().sum(), "row")),
@@ -178,7 +179,14 @@ fn charts(history: &History) -> Markup {
                 values: &depths, most: None, ends: notes,
             }.draw())
         }
+        }
     }
+}
+
+/// The time of day to the minute: there is little room below a chart.
+fn hour(at: Time) -> String {
+    let shown = time_of_day(at);
+    shown.rsplit_once(':').map_or_else(|| shown.clone(), |(hour, _)| format!("{hour} UTC"))
 }
 
 fn next_fires(snapshot: &Snapshot) -> Markup {
@@ -202,7 +210,7 @@ fn next_fires(snapshot: &Snapshot) -> Markup {
 fn workers(snapshot: &Snapshot) -> Markup {
     html! {
         h2 { "Workers" }
-        div.scroll { table {
+        div.scroll role="region" aria-label="Workers" tabindex="0" { table {
             caption { (snapshot.alive()) " alive" }
             thead { tr { th scope="col" { "Worker" } th scope="col" { "Process" } th scope="col" { "Since" } th scope="col" { "Heartbeat" } } }
             tbody {

@@ -76,7 +76,7 @@ pub(super) fn fire_state(state: FireState) -> Markup {
 /// Runs as a table.
 pub(super) fn run_table(runs: &[Run], caption: &str) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll role="region" aria-label=(caption) tabindex="0" { table {
             caption { (caption) }
             thead { tr {
                 th scope="col" { "Run" } th scope="col" { "Status" } th scope="col" { "What" } th scope="col" { "Account" }

@@ -94,7 +94,7 @@ fn causes(view: &RunView) -> Markup {
         @for (heading, causes) in [("Not sent, by cause", unsent), ("Sent, but not found, by cause", unfound)] {
             @if !causes.is_empty() {
                 h2 { (heading) }
-                div.scroll { table {
+                div.scroll role="region" aria-label=(heading) tabindex="0" { table {
                     thead { tr {
                         th scope="col" { "Code" } th.number scope="col" { "Rows" } th scope="col" { "Reason" }
                         th scope="col" { "First " (thing) "s" }

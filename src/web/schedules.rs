@@ -116,7 +116,7 @@ fn facts(view: &ScheduleView, now: Time) -> Markup {
 fn fires(view: &ScheduleView) -> Markup {
     html! {
         @if view.fires.is_empty() { p.soft { "It has not fired yet." } } @else {
-            div.scroll { table {
+            div.scroll role="region" aria-label=(format!("Last fires of {}", view.schedule.name)) tabindex="0" { table {
                 caption { "Last fires" }
                 thead { tr { th scope="col" { "Due" } th scope="col" { "State" } th scope="col" { "Runs" } th scope="col" { "Remarks" } } }
                 tbody { @for fire in &view.fires { (fire_row(&view.schedule, fire)) } }

@@ -5,6 +5,7 @@ mod browser;
 mod danger;
 mod doubt;
 mod driver;
+mod everybody;
 mod numbers;
 mod pages;
 mod schema;

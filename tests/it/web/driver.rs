@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::wait_until;
@@ -76,6 +78,11 @@ impl Browser {
         self.post("/url", &json!({ "url": address }));
     }
 
+    /// What a script calls its last argument with.
+    pub(super) fn script_with_answer(&self, script: &str) -> Value {
+        self.post("/execute/async", &json!({ "script": script, "args": [] }))
+    }
+
     /// What a script answers.
     pub(super) fn script(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
@@ -114,12 +121,10 @@ impl Browser {
         lines.filter(|line| line["level"] == "SEVERE").map(|line| line["message"].to_string()).collect()
     }
 
-    /// The page as it looks, as PNG in base 64.
-    pub(super) fn picture(&self) -> String {
-        self.tell("GET", &format!("/session/{}/screenshot", self.session), &Value::Null)
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+    /// The page as it looks, as PNG.
+    pub(super) fn picture(&self) -> Vec<u8> {
+        let said = self.tell("GET", &format!("/session/{}/screenshot", self.session), &Value::Null);
+        STANDARD.decode(said.as_str().unwrap_or_default()).expect("base 64")
     }
 
     #[track_caller]
