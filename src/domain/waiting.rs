@@ -14,6 +14,8 @@ pub struct Facts {
     pub status: Option<RunStatus>,
     /// What was noted on it.
     pub reason: Option<String>,
+    /// Whether somebody has let it go.
+    pub is_approved: bool,
     /// Rows that wait for a request.
     pub pending: u64,
     /// Rows in a request.
@@ -74,11 +76,11 @@ impl Waiting {
         let reason = || facts.reason.clone();
         match facts.status? {
             RunStatus::Held => return Some(Self::Approval(reason())),
-            RunStatus::Queued => return Some(Self::Intake),
+            RunStatus::Queued if !facts.is_approved => return Some(Self::Intake),
             RunStatus::Failed if facts.pending > 0 => {
                 return Some(Self::Mending(reason().unwrap_or_default()));
             }
-            RunStatus::Running => {}
+            RunStatus::Queued | RunStatus::Running => {}
             RunStatus::Succeeded | RunStatus::Partial | RunStatus::Failed | RunStatus::Canceled => {
                 return (facts.unknown > 0).then_some(Self::Doubt);
             }
@@ -223,6 +225,8 @@ mod tests {
         assert_eq!(word(&facts), Some("approval"));
         facts.status = Some(RunStatus::Queued);
         assert_eq!(word(&facts), Some("intake"));
+        facts.is_approved = true;
+        assert_eq!(word(&facts), Some("account"), "what is approved is taken in, and waits as others do");
         facts.status = Some(RunStatus::Failed);
         assert_eq!(word(&facts), Some("mending"));
     }

@@ -183,6 +183,18 @@ impl Store {
         rows.into_iter().map(concern).collect()
     }
 
+    /// Requests that a run would take as its batches lie now; those of people who want different tags may become
+    /// fewer when it is let go.
+    pub async fn requests_to_send(&self, run_id: i64) -> Result<u64> {
+        let batches: i64 = read!(self, db => {
+            sqlx::query_scalar("select count(*) from batches where run_id = $1 and state = 'pending'")
+                .bind(run_id)
+                .fetch_one(db)
+                .await?
+        });
+        Ok(batches.unsigned_abs())
+    }
+
     /// The runs that wait for a person, oldest first.
     pub async fn held_runs(&self) -> Result<Vec<HeldRun>> {
         let runs = read!(self, db => {

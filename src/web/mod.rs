@@ -23,6 +23,8 @@ mod parts;
 mod prometheus;
 mod routes;
 mod run;
+mod run_acts;
+mod run_hold;
 mod run_view;
 mod runs;
 mod schedules;

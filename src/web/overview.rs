@@ -89,7 +89,7 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
                     li { a href=(format!("/runs/{run}")) { "Run " (run) } " stands still: " (why.trim_start_matches("stopped: ")) "." }
                 }
                 @for run in &snapshot.held {
-                    li { a href=(format!("/runs/{}", run.id)) { "Run " (run.id) } " is held for approval." }
+                    li { a href=(format!("/runs/{}", run.id)) { "Run " (run.id) } " is held for approval" @if let Some(why) = &run.reason { ": " (why) } "." }
                 }
                 @if snapshot.unknown() > 0 {
                     li { a href="/events" { (count(snapshot.unknown(), "event")) } " may or may not exist on Luma." }

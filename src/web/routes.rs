@@ -7,7 +7,9 @@ use axum::routing::{get, post};
 use super::assets::asset;
 use super::guard::{admit, dress, nowhere};
 use super::site::Site;
-use super::{api, download, events, health, live, metrics, overview, run, runs, schedules, sign_in};
+use super::{
+    api, download, events, health, live, metrics, overview, run, run_acts, runs, schedules, sign_in,
+};
 
 /// All of them. Health stands outside of the guard: who asks knows no name of ours and no token.
 pub(super) fn routes(site: Site) -> Router {
@@ -17,8 +19,9 @@ pub(super) fn routes(site: Site) -> Router {
         .route("/live", get(live::listen))
         .route("/runs", get(runs::page).post(runs::search))
         .route("/runs/{id}", get(run::page))
-        .route("/runs/{id}/retry", post(run::retry))
-        .route("/runs/{id}/cancel", post(run::cancel_run))
+        .route("/runs/{id}/approve", post(run_acts::approve))
+        .route("/runs/{id}/retry", post(run_acts::retry))
+        .route("/runs/{id}/cancel", post(run_acts::cancel))
         .route("/runs/{id}/{file}", get(download::result_file))
         .route("/events", get(events::page))
         .route("/events/{id}", get(events::story))

@@ -1,24 +1,21 @@
 //! One run: counts that add up, when what happened, why it waits, what was not sent and why, and what can be
 //! done about it.
 
-use std::fmt::Write as _;
-
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 
 use super::fault::Fault;
 use super::layout::{Here, Page, signed};
 use super::parts::{Mood, outcomes, status};
+use super::run_hold::{approval, held_for};
 use super::run_view::RunView;
 use super::session::Visit;
-use super::sign_in::{Nothing, SIGN_IN};
+use super::sign_in::SIGN_IN;
 use super::site::Site;
-use super::visitor::{Act, Number, Visitor};
-use crate::domain::proof::Verify;
+use super::visitor::{Number, Visitor};
 use crate::domain::state::{RowState, RunStatus};
 use crate::domain::words::{count, moment, span};
-use crate::engine::{Again, bring_back, cancel};
 use crate::store::{CauseGroup, ReasonGroup, RunSource};
 
 /// The page.
@@ -36,6 +33,7 @@ pub(super) async fn page(
                 strong { "Why is this waiting? " } (waiting.said())
             }
         }
+        (held_for(&visitor, &view))
         (counts(&view))
         (facts(&view))
         (actions(&visitor, &view))
@@ -67,6 +65,7 @@ fn facts(view: &RunView) -> Markup {
         h2 { "What happened when" }
         dl.facts {
             dt { "Began" } dd { (moment(run.created_at)) ", by " (run.trigger) }
+            @if let Some((person, at)) = &run.approved { dt { "Approved" } dd { (moment(*at)) ", by " (person) } }
             @if let Some(at) = times.first_request { dt { "First request" } dd { (moment(at)) } }
             @if let Some(at) = times.last_answer { dt { "Last answer" } dd { (moment(at)) } }
             @if let Some(at) = run.finished_at {
@@ -146,14 +145,13 @@ fn downloads(visitor: &Visitor, view: &RunView) -> Markup {
 
 /// What can be done, for whoever may.
 fn actions(visitor: &Visitor, view: &RunView) -> Markup {
-    let (can_retry, can_cancel) = (view.can_retry(), view.can_cancel());
     html! {
-        @if can_retry || can_cancel {
+        @if view.can_approve() || view.can_retry() || view.can_cancel() {
             h2 { "Do something" }
             @match visitor {
-                Visitor::Person(visit) => (buttons(visit, view.run.id, can_retry, can_cancel)),
+                Visitor::Person(visit) => (buttons(visit, view)),
                 Visitor::Stranger { may_sign_in: true } | Visitor::Program => {
-                    p { a href=(format!("{SIGN_IN}?to=/runs/{}", view.run.id)) { "Sign in" } " to retry or cancel it." }
+                    p { a href=(format!("{SIGN_IN}?to=/runs/{}", view.run.id)) { "Sign in" } " to " (view.may_be()) " it." }
                 },
                 Visitor::Stranger { may_sign_in: false } => {
                     p.soft { "Nothing can be changed here: " code { "web.token" } " is not set." }
@@ -163,15 +161,17 @@ fn actions(visitor: &Visitor, view: &RunView) -> Markup {
     }
 }
 
-fn buttons(visit: &Visit, run: i64, can_retry: bool, can_cancel: bool) -> Markup {
+fn buttons(visit: &Visit, view: &RunView) -> Markup {
+    let run = view.run.id;
     html! {
         div.actions {
-            @if can_retry {
+            @if view.can_approve() { (approval(visit, view)) }
+            @if view.can_retry() {
                 form.inline method="post" action=(format!("/runs/{run}/retry")) {
                     (signed(visit)) button type="submit" { "Retry what failed" }
                 }
             }
-            @if can_cancel {
+            @if view.can_cancel() {
                 details {
                     summary { "Cancel it…" }
                     form.inline method="post" action=(format!("/runs/{run}/cancel")) {
@@ -185,63 +185,19 @@ fn buttons(visit: &Visit, run: i64, can_retry: bool, can_cancel: bool) -> Markup
     }
 }
 
-/// Failed rows back to pending.
-pub(super) async fn retry(
-    State(site): State<Site>,
-    Number(id): Number,
-    act: Act<Nothing>,
-) -> Result<Response, Fault> {
-    site.store.run(id).await?.ok_or(Fault::NotFound)?;
-    let max_rows = site.max_rows();
-    let again = Again { run: Some(id), code: None, max_rows, dry_run: false };
-    let verify = |account: &str| {
-        let engine = site.fleet.engines().find(|engine| engine.account() == account);
-        engine.map_or(Verify::None, |engine| engine.settings().verify)
-    };
-    let back = bring_back(&site.store, again, verify, &site.clock).await?;
-    tracing::info!(run = id, rows = back.rows, "rows are brought back from a page");
-    let mut said = match back.rows {
-        0 => "There was nothing to retry.".to_owned(),
-        rows => format!("{} pending again.", count(rows, "row")),
-    };
-    if back.left_out > 0 {
-        _ = write!(said, " {} left out: their people are suppressed.", count(back.left_out, "row"));
-    }
-    for kept in &back.kept {
-        _ = write!(said, " Not brought back: {kept}.");
-    }
-    done(&site, &act.visit, id, said).await
-}
-
-/// What is left of it is given up.
-pub(super) async fn cancel_run(
-    State(site): State<Site>,
-    Number(id): Number,
-    act: Act<Nothing>,
-) -> Result<Response, Fault> {
-    site.store.run(id).await?.ok_or(Fault::NotFound)?;
-    let canceled = cancel(&site.store, id, &act.visit.person, &site.clock).await?;
-    tracing::info!(run = id, "a run is canceled from a page");
-    let said = match canceled {
-        None => "It had ended, and no rows were left to cancel.".to_owned(),
-        Some(canceled) if canceled.in_flight > 0 => format!(
-            "Canceled: {} will not be sent; {} in a request end as that does.",
-            count(canceled.rows, "row"),
-            count(canceled.in_flight, "row")
-        ),
-        Some(canceled) => format!("Canceled: {} will not be sent.", count(canceled.rows, "row")),
-    };
-    done(&site, &act.visit, id, said).await
-}
-
-async fn done(site: &Site, visit: &Visit, run: i64, said: String) -> Result<Response, Fault> {
-    site.sessions.say(visit, said);
-    site.run_views.of(run).forget().await;
-    site.snapshots.forget().await;
-    Ok(Redirect::to(&format!("/runs/{run}")).into_response())
-}
-
 impl RunView {
+    fn can_approve(&self) -> bool {
+        self.run.status == RunStatus::Held
+    }
+
+    /// What whoever signs in may do to it, in words.
+    fn may_be(&self) -> String {
+        let all =
+            [(self.can_approve(), "approve"), (self.can_retry(), "retry"), (self.can_cancel(), "cancel")];
+        let words: Vec<&str> = all.into_iter().filter_map(|(can, word)| can.then_some(word)).collect();
+        words.join(" or ")
+    }
+
     fn can_retry(&self) -> bool {
         let is_stopped = self.run.status == RunStatus::Failed && self.counts.pending > 0;
         self.counts.failed + self.counts.missing > 0 || is_stopped

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::site::Site;
+use crate::domain::guard::{Concern, ConcernCode};
+use crate::domain::state::RunStatus;
 use crate::domain::waiting::{Facts, Waiting};
 use crate::engine::ResultFiles;
-use crate::store::{CauseGroup, Run, RunCounts, RunTimes};
+use crate::store::{CauseGroup, Run, RunCounts, RunTimes, Sample};
 
-/// How long an open run is shown as it was read; and one that has ended, whose rows may be many.
+/// How long an open run is shown as it was read; and one of which nothing moves, whose rows may be many.
 const OPEN_LASTS: Duration = Duration::from_secs(2);
-const ENDED_LASTS: Duration = Duration::from_secs(15);
+const STILL_LASTS: Duration = Duration::from_secs(15);
+/// New people that are named.
+const PEOPLE: u32 = 5;
 
 /// A run and what is known of it.
 #[derive(Debug)]
@@ -25,6 +29,17 @@ pub(super) struct RunView {
     pub(super) read_as: Option<String>,
     pub(super) results: ResultFiles,
     pub(super) waiting: Option<Waiting>,
+    pub(super) hold: Hold,
+}
+
+/// What a run is or was held for.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    pub(super) concerns: Vec<Concern>,
+    /// Some of the new people, while it is held for their number: for nobody but whoever is signed in.
+    pub(super) people: Vec<Sample>,
+    /// Requests that it takes at most, while it is held.
+    pub(super) requests: u64,
 }
 
 impl Site {
@@ -32,14 +47,15 @@ impl Site {
     pub(super) async fn run_view(&self, id: i64) -> Result<Arc<RunView>, Fault> {
         let run = self.store.run(id).await?.ok_or(Fault::NotFound)?;
         let place = self.run_views.of(id);
-        let lasts = if run.finished_at.is_some() { ENDED_LASTS } else { OPEN_LASTS };
-        let view = place.get(&self.clock, lasts, self.read_run(run.clone())).await?;
+        let is_still = run.finished_at.is_some() || run.status == RunStatus::Held;
+        let lasts = if is_still { STILL_LASTS } else { OPEN_LASTS };
+        let view = place.get(&self.clock, lasts, Box::pin(self.read_run(run.clone()))).await?;
         if view.run == run {
             return Ok(view);
         }
         // It has changed since: what was counted then is over too.
         place.forget().await;
-        place.get(&self.clock, lasts, self.read_run(run)).await
+        place.get(&self.clock, lasts, Box::pin(self.read_run(run))).await
     }
 
     async fn read_run(&self, run: Run) -> Result<RunView, Fault> {
@@ -66,10 +82,22 @@ impl Site {
             read_as,
             results,
             waiting: None,
+            hold: self.hold(&run).await?,
             run,
         };
         view.waiting = self.waiting(&view).await?;
         Ok(view)
+    }
+
+    async fn hold(&self, run: &Run) -> Result<Hold, Fault> {
+        let concerns = self.store.concerns(run.id).await?;
+        if run.status != RunStatus::Held {
+            return Ok(Hold { concerns, ..Hold::default() });
+        }
+        // Where they are few among many, nobody looks through the whole run for them.
+        let are_many = concerns.iter().any(|concern| concern.code == ConcernCode::NewMembers);
+        let people = if are_many { self.store.new_people(run.id, PEOPLE).await? } else { Vec::new() };
+        Ok(Hold { concerns, people, requests: self.store.requests_to_send(run.id).await? })
     }
 
     async fn waiting(&self, view: &RunView) -> Result<Option<Waiting>, Fault> {
@@ -79,6 +107,7 @@ impl Site {
         let facts = Facts {
             status: Some(view.run.status),
             reason: view.run.reason.clone(),
+            is_approved: view.run.approved.is_some(),
             pending: view.counts.pending,
             in_flight: view.counts.in_flight,
             unknown: view.counts.unknown,

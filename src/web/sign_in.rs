@@ -88,7 +88,7 @@ pub(super) async fn enter(
             return Ok(response);
         }
     }
-    let word = site.sessions.begin(person(name.as_deref().unwrap_or_default()), now).map_err(|error| {
+    let word = site.sessions.begin(noted_name(name.as_deref(), "web"), now).map_err(|error| {
         tracing::error!(%error, "the system has no chance to give");
         Fault::Busy
     })?;
@@ -98,11 +98,11 @@ pub(super) async fn enter(
 }
 
 /// The name that is noted with decisions. Where somebody gives an address, it is the part that calls them: notes
-/// are shown and logged.
-fn person(given: &str) -> String {
-    let name = given.split('@').next().unwrap_or_default();
+/// are shown and logged. Without one, it is where the decision came from.
+pub(super) fn noted_name(given: Option<&str>, otherwise: &str) -> String {
+    let name = given.unwrap_or_default().split('@').next().unwrap_or_default();
     let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_KEPT).collect();
-    if name.trim().is_empty() { "web".to_owned() } else { name.trim().to_owned() }
+    if name.trim().is_empty() { otherwise.to_owned() } else { name.trim().to_owned() }
 }
 
 #[derive(Debug, Deserialize)]

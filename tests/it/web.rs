@@ -1,6 +1,7 @@
 //! The pages of the real service: who may come, what is shown, what can be done.
 
 mod api;
+mod approve;
 mod browser;
 mod danger;
 mod doubt;

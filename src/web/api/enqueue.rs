@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::answer;
+use super::{answer, may_write, read};
 use crate::domain::account::MAIN;
 use crate::domain::code::Code;
 use crate::domain::email::Address;
@@ -123,25 +123,6 @@ pub(super) async fn events(
     let enqueued = site.store.enqueue_events(&account, &rows, key.as_ref(), site.clock.now()).await?;
     site.snapshots.forget().await;
     told(&account, "events", enqueued)
-}
-
-/// Programs alone: a session's cookie goes with whatever a browser is made to send.
-fn may_write(visitor: &Visitor) -> Result<(), Fault> {
-    match visitor {
-        Visitor::Program => Ok(()),
-        Visitor::Person(_) => Err(Fault::SignIn),
-        stranger @ Visitor::Stranger { .. } => stranger.trusted(),
-    }
-}
-
-fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, Fault> {
-    // The text of the error may quote the body; its place does not.
-    serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Fault::Wrong(format!(
-            "The body is not what `/api/v1/openapi.json` says: line {line}, column {column}."
-        ))
-    })
 }
 
 fn check_number(rows: usize, most: usize) -> Result<(), Fault> {

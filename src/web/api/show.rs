@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::answer;
 use crate::clock::Time;
 use crate::domain::event::EventState;
+use crate::domain::guard::Concern;
 use crate::store::{CauseGroup, EventRow, Run, RunCounts};
 use crate::web::fault::Fault;
 use crate::web::overview::verdict;
@@ -132,6 +133,8 @@ pub(super) async fn run(State(site): State<Site>, Number(id): Number) -> Answer 
         ("verify", json!(view.run.verify.as_str())),
         ("to_verify", json!(view.to_prove)),
         ("waiting", json!(waiting)),
+        ("held_for", json!(view.hold.concerns.iter().map(concern_json).collect::<Vec<_>>())),
+        ("approved", approved_json(&view.run)),
         ("causes", json!(view.causes.iter().map(cause_json).collect::<Vec<_>>())),
     ] {
         object.insert(name.to_owned(), value);
@@ -142,6 +145,14 @@ pub(super) async fn run(State(site): State<Site>, Number(id): Number) -> Answer 
 fn rows_json(counts: &RunCounts) -> Value {
     let states = outcomes(counts).into_iter().map(|(state, rows)| (state.to_owned(), json!(rows)));
     Value::Object(states.chain([("read".to_owned(), json!(counts.read))]).collect())
+}
+
+fn concern_json(concern: &Concern) -> Value {
+    json!({ "code": concern.code.as_str(), "reason": concern.reason })
+}
+
+fn approved_json(run: &Run) -> Value {
+    json!(run.approved.as_ref().map(|(person, at)| json!({ "by": person, "at": at.to_string() })))
 }
 
 fn cause_json(cause: &CauseGroup) -> Value {

@@ -12,7 +12,7 @@ use crate::support::{Bench, PATIENCE, wait_until};
 
 const SCHEDULE: &str = "\n[[schedule]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\nsources = [\"folder\"]\n";
 
-fn bearer() -> String {
+pub(super) fn bearer() -> String {
     format!("Authorization: Bearer {TOKEN}")
 }
 
@@ -27,7 +27,7 @@ fn put(site: &Site, path: &str, key: Option<&str>, body: &Value) -> Answer {
 
 /// An answer is what the document says of it.
 #[track_caller]
-fn hold(document: &Value, method: &str, path: &str, answer: &Answer) {
+pub(super) fn hold(document: &Value, method: &str, path: &str, answer: &Answer) {
     let described = &document["paths"][path][method]["responses"][answer.status.to_string()];
     let schema = &described["content"]["application/json"]["schema"];
     assert!(schema.is_object(), "{method} {path} has no answer {}: {answer:?}", answer.status);
