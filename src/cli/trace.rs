@@ -6,9 +6,9 @@ use super::exit::Exit;
 use super::out;
 use super::person_args::TraceArgs;
 use super::place::open_known;
-use super::trace_text::{Traced, TracedFile};
+use super::trace_text::text;
 use crate::domain::person::Person;
-use crate::engine::{FolderFinds, unkept_among};
+use crate::engine::{TracedFiles, trace_json};
 
 /// The command.
 pub(super) async fn run(global: &Global, args: &TraceArgs) -> anyhow::Result<Exit> {
@@ -20,20 +20,9 @@ pub(super) async fn run(global: &Global, args: &TraceArgs) -> anyhow::Result<Exi
     let store = open_known(&config).await?;
     let told = store.trace(&person).await?;
     let root = config.folder.path.clone();
-    let finds = FolderFinds::look_everywhere(&store, root, read_options(&config), person).await?;
-    let mut files = Vec::new();
-    for found in finds.found {
-        let unkept = unkept_among(&store, &found.path, &found.hits).await?;
-        files.push(TracedFile { found, unkept });
-    }
+    let files = TracedFiles::search(&store, root, read_options(&config), person).await?;
     store.close().await;
-    let traced = Traced {
-        email: args.email.trim().to_owned(),
-        story: told,
-        files,
-        searched: finds.searched,
-        unread: finds.unread,
-    };
-    out::result(global.output, || traced.text(), || traced.json())?;
+    let email = args.email.trim();
+    out::result(global.output, || text(email, &told, &files), || trace_json(email, &told, &files))?;
     Ok(Exit::Ok)
 }

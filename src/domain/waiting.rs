@@ -3,7 +3,7 @@
 //!
 //! Decides on facts that others have looked up; knows neither the database nor a page.
 
-use super::state::RunStatus;
+use super::state::{RowState, RunStatus};
 use super::words::{count, moment};
 use crate::clock::Time;
 
@@ -38,6 +38,17 @@ pub struct Facts {
     pub room_at: Option<Time>,
 }
 
+/// How one row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowFacts {
+    /// Its state.
+    pub state: RowState,
+    /// Whether it is in a request.
+    pub is_in_flight: bool,
+    /// Whether its person is looked for in the audience.
+    pub is_sought: bool,
+}
+
 /// Why something waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
@@ -47,6 +58,8 @@ pub enum Waiting {
     Mending(String),
     /// Its input is still being taken in.
     Intake,
+    /// A look at the queue.
+    Reading,
     /// There is no process to send it.
     Worker,
     /// Its account is not configured here.
@@ -113,6 +126,39 @@ impl Waiting {
         }
     }
 
+    /// Why a row waits; nothing where it has its outcome. The facts are those of its run and account, with its own
+    /// due time; of its account alone where nobody has read it.
+    #[must_use]
+    pub fn of_row(row: RowFacts, run: &Facts, now: Time) -> Option<Self> {
+        let RowFacts { state, is_in_flight, is_sought } = row;
+        match state {
+            RowState::New if run.workers == 0 => return Some(Self::Worker),
+            RowState::New if !run.is_configured => return Some(Self::Account),
+            RowState::New => return Some(Self::Reading),
+            RowState::Pending | RowState::InFlight | RowState::Held => {}
+            RowState::Delivered | RowState::Verified | RowState::Missing if is_sought => {}
+            RowState::Delivered
+            | RowState::Verified
+            | RowState::Missing
+            | RowState::Rejected
+            | RowState::Failed
+            | RowState::Invalid
+            | RowState::Duplicate
+            | RowState::Unchanged
+            | RowState::Suppressed
+            | RowState::Canceled => return None,
+        }
+        let is_in_flight = is_in_flight || state == RowState::InFlight;
+        let own = Facts {
+            pending: u64::from(state == RowState::Pending && !is_in_flight),
+            in_flight: u64::from(is_in_flight),
+            to_prove: u64::from(is_sought),
+            unknown: 0,
+            ..run.clone()
+        };
+        Self::of(&own, now)
+    }
+
     /// The stable word for it.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -120,6 +166,7 @@ impl Waiting {
             Self::Approval(_) => "approval",
             Self::Mending(_) => "mending",
             Self::Intake => "intake",
+            Self::Reading => "reading",
             Self::Worker => "worker",
             Self::Account => "account",
             Self::Block(..) => "block",
@@ -149,6 +196,7 @@ impl Waiting {
             Self::Intake => {
                 "Its input is still being taken in; nothing is sent before all of it is.".to_owned()
             }
+            Self::Reading => "Nobody has read it yet; the queue is looked at all the time.".to_owned(),
             Self::Worker => "No process is alive that could send it. Start `lumasync run`.".to_owned(),
             Self::Account => {
                 "Its account is not configured in this process, which sends nothing for it.".to_owned()
@@ -229,6 +277,27 @@ mod tests {
         assert_eq!(word(&facts), Some("account"), "what is approved is taken in, and waits as others do");
         facts.status = Some(RunStatus::Failed);
         assert_eq!(word(&facts), Some("mending"));
+    }
+
+    #[test]
+    fn a_row_waits_for_what_its_run_waits_for_unless_it_has_its_outcome() {
+        let row = |state| RowFacts { state, is_in_flight: false, is_sought: false };
+        let why = |row, run: &Facts| Waiting::of_row(row, run, NOW).map(|waiting| waiting.as_str());
+        let later = NOW.plus(Duration::from_mins(1));
+        let run = Facts { pending: 0, in_flight: 9, to_prove: 9, unknown: 9, due: Some(later), ..running() };
+        assert_eq!(why(row(RowState::Pending), &run), Some("retry"));
+        assert_eq!(why(row(RowState::Pending), &Facts { quota_left: 0, ..run.clone() }), Some("limit"));
+        assert_eq!(why(RowFacts { is_in_flight: true, ..row(RowState::Pending) }, &run), Some("answer"));
+        let run = Facts { due: None, ..run };
+        assert_eq!(why(RowFacts { is_sought: true, ..row(RowState::Delivered) }, &run), Some("proof"));
+        let held = Facts { status: Some(RunStatus::Held), ..run.clone() };
+        assert_eq!(why(row(RowState::Pending), &held), Some("approval"));
+        for state in [RowState::Delivered, RowState::Invalid, RowState::Failed, RowState::Canceled] {
+            assert_eq!((why(row(state), &run), why(row(state), &held)), (None, None), "{state:?}");
+        }
+        assert_eq!(why(row(RowState::New), &run), Some("reading"));
+        assert_eq!(why(row(RowState::New), &Facts { workers: 0, ..run.clone() }), Some("worker"));
+        assert_eq!(why(row(RowState::New), &Facts { is_configured: false, ..run }), Some("account"));
     }
 
     #[test]

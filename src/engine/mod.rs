@@ -45,6 +45,7 @@ mod source;
 mod stop;
 mod survey;
 mod tags;
+mod trace;
 mod unkept;
 mod worker;
 
@@ -65,13 +66,14 @@ pub use folder_view::{FailedFile, FolderView};
 pub use give_up::cancel;
 pub use intake::{Taken, Taking};
 pub use notices::{Notifier, Receiver};
-pub use person::{FolderFinds, ForgetFault, Forgotten, FoundFile, forget, unkept_among};
+pub use person::{ForgetFault, Forgotten, FoundFile, forget};
 pub use places::printable;
 pub use plan::{PlannedFile, PlannedInput, PlannedRow, PlannedRows, Samples};
 pub use retention::{Pruned, prunable, prune};
 pub use schedule::Scheduler;
 pub use source::{Source, SourceCursor, SourceLook, look_at};
 pub use stop::{Stop, Stopper};
+pub use trace::{TracedFile, TracedFiles, confirmed, happened, suppressed, trace_json, waits};
 pub use unkept::first_duplicates;
 pub use worker::{is_alive_here, is_here};
 

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -31,78 +32,106 @@ pub struct FoundFile {
 
 /// What the files of a drop folder say of somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FolderFinds {
+pub(super) struct FolderFinds {
     /// Where they stand.
-    pub found: Vec<FoundFile>,
+    pub(super) found: Vec<FoundFile>,
     /// How many files were looked through.
-    pub searched: u64,
+    pub(super) searched: u64,
     /// Files and folders with the address in their names.
-    pub named: Vec<PathBuf>,
+    pub(super) named: Vec<PathBuf>,
     /// Files that could not be, and why.
-    pub unread: Vec<(PathBuf, String)>,
+    pub(super) unread: Vec<(PathBuf, String)>,
 }
 
 impl FolderFinds {
     /// Looks through a drop folder with those of its accounts. One that is not there has nothing in it.
-    #[must_use]
-    pub fn look(root: &Path, options: &ReadOptions, person: &Person) -> Self {
-        let mut finds = Self::default();
-        finds.look_into(root, false, options, person);
-        finds.found.sort_by(|one, other| one.path.cmp(&other.path));
-        finds
+    fn look(root: &Path, options: &ReadOptions, person: &Person) -> Self {
+        let mut search = Search { options, person, goes_on: &|| true, finds: Self::default() };
+        search.look_into(root, false);
+        search.sort();
+        search.finds
     }
 
-    fn look_into(&mut self, dir: &Path, is_put_away: bool, options: &ReadOptions, person: &Person) {
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return self.unread.push((dir.to_owned(), error.to_string())),
-        };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if path.file_name().is_some_and(|name| person.is_named_in_path(&name.to_string_lossy())) {
-                self.named.push(path.clone());
-            }
-            // Links lead to what is not ours.
-            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            if metadata.is_dir() {
-                let name = path.file_name().unwrap_or_default();
-                self.look_into(&path, is_put_away || name == "done" || name == "failed", options, person);
-            } else if metadata.is_file() && metadata.len() > 0 {
-                self.look_at(path, is_put_away, options, person);
-            }
-        }
-    }
-
-    fn look_at(&mut self, path: PathBuf, is_put_away: bool, options: &ReadOptions, person: &Person) {
-        self.searched += 1;
-        match hits(&path, options, person) {
-            Ok(hits) if hits.is_empty() => {}
-            Ok(hits) => self.found.push(FoundFile { path, hits, is_put_away }),
-            // What a crash left half written is no list any more: as long as it is plain text, its bytes tell.
-            Err(_) if is_put_away && is_unfinished(&path) && is_plain_without(&path, person) => {}
-            Err(error) => self.unread.push((path, error.to_string())),
-        }
-    }
-
-    /// The same, and the files that were taken in by hand, where they still lie.
-    pub async fn look_everywhere(
+    /// The same, and the files that were taken in by hand, where they still lie. Safe to drop: the look ends soon
+    /// after.
+    pub(super) async fn look_everywhere(
         store: &Store,
         root: Option<PathBuf>,
         options: ReadOptions,
         person: Person,
     ) -> Result<Self, EngineError> {
         let files = store.input_files().await?;
+        let is_wanted = Arc::new(());
+        let wanted = Arc::downgrade(&is_wanted);
         let looked = tokio::task::spawn_blocking(move || {
-            let mut finds = root.as_ref().map(|root| Self::look(root, &options, &person)).unwrap_or_default();
+            let goes_on = || wanted.strong_count() > 0;
+            let mut search =
+                Search { options: &options, person: &person, goes_on: &goes_on, finds: Self::default() };
+            if let Some(root) = &root {
+                search.look_into(root, false);
+            }
+            search.sort();
             for path in files.into_iter().map(|file| PathBuf::from(file.path)) {
                 let is_known = root.as_ref().is_some_and(|root| is_below(&path, root));
                 if !is_known && path.is_file() {
-                    finds.look_at(path, false, &options, &person);
+                    search.look_at(path, false);
                 }
             }
-            finds
+            search.finds
         });
-        Ok(looked.await?)
+        let finds = looked.await;
+        drop(is_wanted);
+        Ok(finds?)
+    }
+}
+
+/// A look for somebody, as far as it has come.
+struct Search<'s> {
+    options: &'s ReadOptions,
+    person: &'s Person,
+    /// Whether anybody still wants to know.
+    goes_on: &'s dyn Fn() -> bool,
+    finds: FolderFinds,
+}
+
+impl Search<'_> {
+    fn look_into(&mut self, dir: &Path, is_put_away: bool) {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.finds.unread.push((dir.to_owned(), error.to_string())),
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if !(self.goes_on)() {
+                return;
+            }
+            if path.file_name().is_some_and(|name| self.person.is_named_in_path(&name.to_string_lossy())) {
+                self.finds.named.push(path.clone());
+            }
+            // Links lead to what is not ours.
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            if metadata.is_dir() {
+                let name = path.file_name().unwrap_or_default();
+                self.look_into(&path, is_put_away || name == "done" || name == "failed");
+            } else if metadata.is_file() && metadata.len() > 0 {
+                self.look_at(path, is_put_away);
+            }
+        }
+    }
+
+    fn look_at(&mut self, path: PathBuf, is_put_away: bool) {
+        self.finds.searched += 1;
+        match hits(&path, self.options, self.person, self.goes_on) {
+            Ok(hits) if hits.is_empty() => {}
+            Ok(hits) => self.finds.found.push(FoundFile { path, hits, is_put_away }),
+            // What a crash left half written is no list any more: as long as it is plain text, its bytes tell.
+            Err(_) if is_put_away && is_unfinished(&path) && is_plain_without(&path, self.person) => {}
+            Err(error) => self.finds.unread.push((path, error.to_string())),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.finds.found.sort_by(|one, other| one.path.cmp(&other.path));
     }
 }
 
@@ -121,7 +150,7 @@ fn is_plain_without(path: &Path, person: &Person) -> bool {
 
 /// What became of lines of a file that have no row in the queue, as far as that is remembered: the line, and the
 /// earlier line of the same person where it was one.
-pub async fn unkept_among(
+pub(super) async fn unkept_among(
     store: &Store,
     path: &Path,
     hits: &[Hit],
@@ -210,7 +239,7 @@ pub async fn forget(
     for file in files {
         let path = PathBuf::from(&file.path);
         let is_ours = root.is_some_and(|root| is_below(&path, root));
-        if !is_ours && hits(&path, options, person).is_ok_and(|hits| !hits.is_empty()) {
+        if !is_ours && hits(&path, options, person, &|| true).is_ok_and(|hits| !hits.is_empty()) {
             forgotten.elsewhere.push(path);
         }
     }

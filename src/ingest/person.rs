@@ -42,9 +42,15 @@ pub struct Told {
     pub reason: String,
 }
 
-/// The lines of a file on which somebody stands.
-pub fn hits(path: &Path, options: &ReadOptions, person: &Person) -> Result<Vec<Hit>, FileError> {
-    let look = || Search::open(path, options, person)?.run(&mut io::sink());
+/// The lines of a file on which somebody stands, as long as anybody wants to know: `goes_on` is asked block by
+/// block.
+pub fn hits(
+    path: &Path,
+    options: &ReadOptions,
+    person: &Person,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Vec<Hit>, FileError> {
+    let look = || Search::open(path, options, person)?.run(&mut io::sink(), goes_on);
     look().map_err(|fault| FileError::new(path, fault))
 }
 
@@ -54,7 +60,7 @@ pub fn write_without(path: &Path, options: &ReadOptions, person: &Person, to: Fi
         let mut search = Search::open(path, options, person)?;
         let packer = Packer::new(to, search.compression).map_err(Fault::Io)?;
         let mut wide = Wide::new(packer, search.encoding).map_err(Fault::Io)?;
-        search.run(&mut wide)?;
+        search.run(&mut wide, &|| true)?;
         wide.into_inner().finish().map_err(Fault::Io)
     };
     write().map_err(|fault| FileError::new(path, fault))
@@ -112,13 +118,16 @@ impl<'p> Search<'p> {
         })
     }
 
-    fn run(&mut self, to: &mut dyn Write) -> Result<Vec<Hit>, Fault> {
+    fn run(&mut self, to: &mut dyn Write, goes_on: &dyn Fn() -> bool) -> Result<Vec<Hit>, Fault> {
         let mut data = vec![0; self.lead];
         let length = read_full(&mut self.source, &mut data).map_err(Fault::from_read)?;
         to.write_all(&data[..length]).map_err(Fault::Io)?;
         data.clear();
         let mut frames = Vec::new();
         loop {
+            if !goes_on() {
+                return Err(Fault::Io(io::Error::other("nobody waits for it any more")));
+            }
             let had = data.len();
             data.resize(had + BLOCK, 0);
             let length = read_full(&mut self.source, &mut data[had..]).map_err(Fault::from_read)?;

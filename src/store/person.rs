@@ -51,6 +51,10 @@ pub struct PersonRow {
     pub is_in_flight: bool,
     /// Whether its person is looked for in the audience now.
     pub is_sought: bool,
+    /// Whether its run waits for a person, and it with it.
+    pub is_held: bool,
+    /// When its next request is due, while it waits for one.
+    pub due_at: Option<Time>,
 }
 
 /// What of a queue is this person's: rows that were read, by the key; others, by what stands in them.
@@ -84,7 +88,9 @@ impl Store {
                 "select q.id, q.account, q.email, q.name, coalesce(q.tags, t.tags) as tags, q.state, q.code, q.reason,
                         q.created_at, q.settled_at, q.run_id, r.label, r.source, q.line, q.batch_id,
                         coalesce(b.state = 'in_flight' and q.state = 'pending', false) as is_in_flight,
-                        exists (select 1 from sought s where s.row_id = q.id) as is_sought
+                        exists (select 1 from sought s where s.row_id = q.id) as is_sought,
+                        coalesce(r.status = 'held' and q.state = 'pending', false) as is_held,
+                        case when q.state = 'pending' and b.state = 'pending' then b.due_at end as due_at
                    from member_queue q
                    left join runs r on r.id = q.run_id
                    left join batches b on b.id = q.batch_id

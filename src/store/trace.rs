@@ -3,7 +3,7 @@
 //! Reads, and changes nothing. What files say of them is read elsewhere.
 
 use super::person::{PersonRow, ids};
-use super::{Result, Store, read};
+use super::{Result, Store, SuppressionEntry, read};
 use crate::clock::Time;
 use crate::domain::person::Person;
 
@@ -16,6 +16,31 @@ pub struct Story {
     pub rows: Vec<PersonRow>,
     /// What Luma has confirmed, by account.
     pub confirmed: Vec<Confirmed>,
+    /// Why nothing is sent to them.
+    pub suppressed: Vec<SuppressionEntry>,
+}
+
+impl Story {
+    /// A row of theirs.
+    #[must_use]
+    pub fn row(&self, id: i64) -> Option<&PersonRow> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// The run in which something happened.
+    #[must_use]
+    pub fn run_of(&self, what: &Happening) -> Option<i64> {
+        let row = match what {
+            Happening::Came { row } | Happening::Asked { row, .. } | Happening::Ended { row } => *row,
+            Happening::Answered { request: answered, .. } => {
+                self.moments.iter().find_map(|moment| match &moment.what {
+                    Happening::Asked { request, row, .. } if request == answered => Some(*row),
+                    _ => None,
+                })?
+            }
+        };
+        self.row(row)?.run_id
+    }
 }
 
 /// Something that happened.
@@ -135,7 +160,8 @@ impl Store {
         // What cannot be dated comes first.
         moments.sort_by_key(|moment| (moment.at, moment.what.rank()));
         moments.dedup();
-        Ok(Story { moments, rows, confirmed: self.confirmed(person).await? })
+        let (confirmed, suppressed) = (self.confirmed(person).await?, self.suppressed(person).await?);
+        Ok(Story { moments, rows, confirmed, suppressed })
     }
 
     /// What Luma has confirmed for a person, by account.

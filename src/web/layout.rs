@@ -15,15 +15,17 @@ use super::visitor::Visitor;
 pub(super) enum Here {
     Overview,
     Runs,
+    People,
     Events,
     Schedules,
     Elsewhere,
 }
 
 /// Entries of the navigation.
-const ENTRIES: [(Here, &str, &str); 4] = [
+const ENTRIES: [(Here, &str, &str); 5] = [
     (Here::Overview, "/", "Overview"),
     (Here::Runs, "/runs", "Runs"),
+    (Here::People, "/people", "People"),
     (Here::Events, "/events", "Events"),
     (Here::Schedules, "/schedules", "Schedules"),
 ];

@@ -8,7 +8,7 @@ use super::assets::asset;
 use super::guard::{admit, dress, nowhere};
 use super::site::Site;
 use super::{
-    api, download, events, health, live, metrics, overview, run, run_acts, runs, schedules, sign_in,
+    api, download, events, health, live, metrics, overview, people, run, run_acts, runs, schedules, sign_in,
 };
 
 /// All of them. Health stands outside of the guard: who asks knows no name of ours and no token.
@@ -23,6 +23,8 @@ pub(super) fn routes(site: Site) -> Router {
         .route("/runs/{id}/retry", post(run_acts::retry))
         .route("/runs/{id}/cancel", post(run_acts::cancel))
         .route("/runs/{id}/{file}", get(download::result_file))
+        .route("/people", get(people::page).post(people::search))
+        .route("/people/{word}", get(people::result))
         .route("/events", get(events::page))
         .route("/events/{id}", get(events::story))
         .route("/events/{id}/resolve", post(events::resolve))

@@ -101,9 +101,6 @@ impl Site {
     }
 
     async fn waiting(&self, view: &RunView) -> Result<Option<Waiting>, Fault> {
-        let snapshot = self.snapshot().await?;
-        let account = snapshot.accounts.iter().find(|account| account.name == view.run.account);
-        let quota = account.and_then(|account| account.quota);
         let facts = Facts {
             status: Some(view.run.status),
             reason: view.run.reason.clone(),
@@ -113,13 +110,24 @@ impl Site {
             unknown: view.counts.unknown,
             to_prove: view.to_prove,
             due: view.times.due,
-            block: account.and_then(|account| account.block.clone()),
+            ..self.facts_of(&view.run.account).await?
+        };
+        Ok(Waiting::of(&facts, self.clock.now()))
+    }
+
+    /// What holds up whatever an account sends, and nothing of what that is.
+    pub(super) async fn facts_of(&self, account: &str) -> Result<Facts, Fault> {
+        let snapshot = self.snapshot().await?;
+        let known = snapshot.accounts.iter().find(|known| known.name == account);
+        let quota = known.and_then(|known| known.quota);
+        Ok(Facts {
+            block: known.and_then(|known| known.block.clone()),
             workers: snapshot.alive(),
-            is_configured: self.fleet.engines().any(|engine| engine.account() == view.run.account),
+            is_configured: self.fleet.engines().any(|engine| engine.account() == account),
             // Of an account without a quota nothing is known that would hold it up.
             quota_left: quota.map_or(1, |quota| quota.left),
             room_at: quota.and_then(|quota| quota.room_at),
-        };
-        Ok(Waiting::of(&facts, self.clock.now()))
+            ..Facts::default()
+        })
     }
 }

@@ -38,6 +38,13 @@ pub(super) struct Visit {
     pub(super) person: String,
 }
 
+impl Visit {
+    /// Whether it is the same session.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
 impl Sessions {
     /// Begins a session; the word that its browser keeps.
     pub(super) fn begin(&self, person: String, now: Time) -> io::Result<String> {

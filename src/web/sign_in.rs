@@ -115,6 +115,7 @@ pub(super) async fn leave(
     Act { visit, form: Nothing {} }: Act<Nothing>,
 ) -> Response {
     site.sessions.end(&visit);
+    site.searches.forget_of(&visit);
     ([(header::SET_COOKIE, cookie("", ends.port, 0, false))], Redirect::to("/")).into_response()
 }
 

@@ -12,6 +12,7 @@ use super::history::{History, Memory};
 use super::live::LISTENERS;
 use super::metrics::Tally;
 use super::run_view::RunView;
+use super::searches::Searches;
 use super::session::Sessions;
 use super::snapshot::Snapshot;
 use super::token::Token;
@@ -58,6 +59,7 @@ pub(super) struct Inner {
     pub(super) snapshots: Cached<Snapshot>,
     pub(super) histories: Cached<History>,
     pub(super) run_views: CachedBy<i64, RunView>,
+    pub(super) searches: Searches,
     pub(super) memory: Memory,
     /// What was counted for machines; one of them looks at a time.
     pub(super) tally: tokio::sync::Mutex<Tally>,
@@ -83,6 +85,7 @@ impl Site {
             snapshots: Cached::default(),
             histories: Cached::default(),
             run_views: CachedBy::default(),
+            searches: Searches::default(),
             memory: Memory::default(),
             tally: tokio::sync::Mutex::default(),
             listeners: Arc::new(Semaphore::new(LISTENERS)),

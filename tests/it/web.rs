@@ -9,5 +9,6 @@ mod driver;
 mod everybody;
 mod numbers;
 mod pages;
+mod person;
 mod schema;
 mod site;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::dialect::{lock_rows, storable};
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
+use crate::domain::person::Person;
 use crate::domain::suppression::{EVERY_ACCOUNT, Screen, SuppressionList};
 
 pub(super) use known::{Known, Mark, Together, listed};
@@ -146,6 +147,22 @@ impl Store {
             (entries, count)
         });
         Ok((entries, count.unsigned_abs()))
+    }
+
+    /// What the list says of one person, the oldest first.
+    pub async fn suppressed(&self, person: &Person) -> Result<Vec<SuppressionEntry>> {
+        let Some(email_key) = person.key() else { return Ok(Vec::new()) };
+        let entries = read!(self, db => {
+            let secret: String =
+                sqlx::query_scalar("select secret from suppression_list").fetch_one(db).await?;
+            sqlx::query_as(
+                "select account, digest, since, reason, origin from suppressions where digest = $1 order by id",
+            )
+            .bind(key(&secret)?.digest(email_key).to_string())
+            .fetch_all(db)
+            .await?
+        });
+        Ok(entries)
     }
 
     /// The list as an account sees it now.

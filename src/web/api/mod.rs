@@ -4,6 +4,7 @@
 
 mod acts;
 mod enqueue;
+mod people;
 mod show;
 
 use axum::Router;
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/schedules", get(show::schedules))
         .route("/api/v1/members", post(enqueue::members))
         .route("/api/v1/members/{id}", get(show::member))
+        .route("/api/v1/people/trace", post(people::trace))
         .route("/api/v1/events", get(show::events).post(enqueue::events))
         .route("/api/v1/events/{id}", get(show::event))
 }

@@ -36,6 +36,7 @@ fn look_around(site: &Site, browser: &Browser, name: &str) {
     for (path, page) in [
         ("/", "overview"),
         ("/runs", "runs"),
+        ("/people", "people"),
         ("/events", "events"),
         ("/events/1", "event"),
         ("/schedules", "schedules"),
