@@ -44,6 +44,11 @@ path = "drop"
 # vip = "tag-abc123"
 # press = "tag-def456"
 
+[web]
+# `lumasync run` shows its pages on http://127.0.0.1:8080/ to whoever is on this machine. To upload, approve, retry and
+# decide there: where the secret to sign in with is kept, of 16 characters or more.
+# token = "env:LUMASYNC_TOKEN"
+
 # A further account: a key of its own, and what differs from [luma]. Its files go into drop/@paris.
 # [accounts.paris]
 # api_key = "env:LUMA_PARIS"
