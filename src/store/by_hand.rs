@@ -223,8 +223,9 @@ impl Store {
     pub async fn standing_runs(&self) -> Result<Vec<(i64, String)>> {
         let runs = read!(self, db => {
             sqlx::query_as(
+                // SQLite takes the index of open runs for these very words alone.
                 "select id, reason from runs
-                  where status in ('queued', 'running') and reason is not null order by id",
+                  where status in ('queued', 'running', 'held') and status <> 'held' and reason is not null order by id",
             )
             .fetch_all(db)
             .await?

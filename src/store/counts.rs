@@ -147,7 +147,7 @@ impl Store {
                   where run_id = $1 and code is not null and state in ", not_sent!(), " group by state
                  union all
                  select state, count(*) from member_queue
-                  where run_id = $1 and batch_id is null and state not in ", not_sent!(), "
+                  where run_id = $1 and batch_id is null and state in ('unchanged', 'duplicate', 'held')
                   group by state",
             ))
             .bind(run.id)

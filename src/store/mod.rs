@@ -12,6 +12,7 @@ mod calls;
 mod claims;
 mod counts;
 mod deliver;
+mod depths;
 mod dialect;
 mod due;
 mod enqueue;
@@ -53,6 +54,7 @@ mod steps;
 mod suppress;
 mod tidy;
 mod time;
+mod totals;
 mod trace;
 mod traffic;
 mod workers;
@@ -105,6 +107,7 @@ pub use source::{
     After, CursorReading, Reading, SourceColumn, SourceDatabase, SourceError, SourceReader, SourceRow,
 };
 pub use suppress::{SuppressedRows, Suppression, SuppressionEntry};
+pub use totals::{Sum, Totals};
 pub use trace::{Confirmed, Happening, Moment, Story};
 pub use traffic::Traffic;
 pub use workers::{Worker, WorkerIdentity};

@@ -31,17 +31,35 @@ pub struct RunTimes {
     pub due: Option<Time>,
 }
 
+/// A page of the runs that are wanted, and of which this holds too.
+macro_rules! wanted_runs {
+    ($also:literal) => {
+        concat!(
+            run_columns!(),
+            "where ",
+            $also,
+            "id < $1 and ($2 is null or status = $2) and ($3 is null or account = $3)
+               and ($4 is null or kind = $4) and ($5 is null or lower(label) like $5 escape '!')
+             order by id desc limit $6"
+        )
+    };
+}
+
 impl Store {
     /// A page of runs, newest first, at most `limit`.
     pub async fn runs_page(&self, filter: &RunFilter, limit: u32) -> Result<Vec<Run>> {
         let text = filter.text.as_ref().map(|text| format!("%{}%", escaped(&text.to_lowercase())));
         let rows: Vec<RunRow> = read!(self, db => {
-            sqlx::query_as(concat!(
-                run_columns!(),
-                "where id < $1 and ($2 is null or status = $2) and ($3 is null or account = $3)
-                   and ($4 is null or kind = $4) and ($5 is null or lower(label) like $5 escape '!')
-                 order by id desc limit $6"
-            ))
+            let sql = match filter.status {
+                // Those that are open are few among many, and have an index of their own.
+                Some(RunStatus::Queued | RunStatus::Running | RunStatus::Held) => {
+                    wanted_runs!("status in ('queued', 'running', 'held') and ")
+                }
+                Some(RunStatus::Succeeded | RunStatus::Partial | RunStatus::Failed | RunStatus::Canceled) | None => {
+                    wanted_runs!("")
+                }
+            };
+            sqlx::query_as(sql)
             .bind(filter.before.unwrap_or(i64::MAX))
             .bind(filter.status.map(RunStatus::as_str))
             .bind(&filter.account)

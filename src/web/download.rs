@@ -24,8 +24,8 @@ pub(super) async fn result_file(
 ) -> Result<Response, Fault> {
     visitor.trusted()?;
     let id: i64 = id.parse().map_err(|_| Fault::NotFound)?;
-    let view = site.run_view(id).await?;
-    let path = view.results.of_kind(&kind).ok_or(Fault::NotFound)?;
+    let results = site.results(id).await?;
+    let path = results.of_kind(&kind).ok_or(Fault::NotFound)?;
     let file = File::open(path).await.map_err(|error| {
         tracing::warn!(run = id, %error, "a result file cannot be read");
         Fault::NotFound

@@ -229,6 +229,6 @@ pub(super) async fn resolve(
     let resolved = site.store.resolve_event(id, &resolution, &visit.person, now, now).await?;
     tracing::info!(event = id, state = %resolved.state, "doubt is ended from a page");
     site.sessions.say(&visit, format!("Noted: the event is {} now.", resolved.state));
-    site.snapshots.forget().await;
+    site.snapshots.forget();
     Ok(Redirect::to(&format!("/events/{id}")).into_response())
 }

@@ -1,9 +1,8 @@
 //! The last hours, in spans of ten minutes: what left, what arrived, and how much waited.
 //!
-//! Spans that are over are read once. How much waited is on no record, so it is noted by this process while it
-//! runs.
+//! Spans that are over are read once. How much waited is on no record, so services note it minute by minute.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,9 +20,8 @@ pub(super) const SPANS: i64 = 36;
 const SETTLES: Duration = Duration::from_mins(1);
 /// How long what is shown is shown.
 const LASTS: Duration = Duration::from_secs(10);
-/// How often is noted how much waits, and how many notes are kept.
+/// How often is noted how much waits.
 const NOTE: Duration = Duration::from_mins(1);
-const NOTES: usize = 360;
 
 /// What happened, span by span, oldest first.
 #[derive(Debug, Default)]
@@ -32,21 +30,22 @@ pub(super) struct History {
     pub(super) spans: Vec<(Time, Traffic)>,
     /// Requests allowed in one span.
     pub(super) allowed: u64,
-    /// How much waited, note by note, since this process began to look.
-    pub(super) depths: Vec<(Time, u64)>,
+    /// How much waited, minute by minute of the same time; nothing where nothing was noted.
+    pub(super) depths: Vec<Option<u64>>,
 }
 
 /// What is remembered of it.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     over: Mutex<BTreeMap<(String, i64), Traffic>>,
-    depths: Mutex<VecDeque<(Time, u64)>>,
 }
 
 impl Site {
     /// The last hours.
     pub(super) async fn history(&self) -> Result<Arc<History>, Fault> {
-        self.histories.get(&self.clock, LASTS, self.remember()).await
+        let site = self.clone();
+        let remember = async move { site.unless_stopped(site.remember()).await };
+        self.histories.get(&self.clock, LASTS, remember).await
     }
 
     async fn remember(&self) -> Result<History, Fault> {
@@ -67,7 +66,9 @@ impl Site {
         self.memory.forget_before(numbers.first().copied().unwrap_or_default());
         let quotas = snapshot.accounts.iter().filter_map(|account| account.quota);
         let allowed = quotas.map(|quota| of_span(quota.allowed, quota.window)).sum();
-        Ok(History { spans, allowed, depths: self.memory.depths() })
+        let from = spans.first().map_or(now, |(from, _)| *from);
+        let depths = by_minute(&self.store.depth_notes(from).await?, from, now);
+        Ok(History { spans, allowed, depths })
     }
 
     async fn traffic_of(&self, account: &str, number: i64, from: Time, now: Time) -> Result<Traffic, Fault> {
@@ -83,6 +84,15 @@ impl Site {
         Ok(traffic)
     }
 
+    async fn note(&self) -> Result<(), Fault> {
+        let snapshot = self.snapshot().await?;
+        // Whoever looks next finds the last hours read.
+        self.history().await?;
+        let shown = SPAN.saturating_mul(u32::try_from(SPANS).unwrap_or(u32::MAX));
+        let from = snapshot.at.minus(shown);
+        Ok(self.store.note_depth(minute_of(snapshot.at), snapshot.waiting(), from).await?)
+    }
+
     /// Notes how much waits, until told to stop.
     pub(super) async fn keep_notes(&self, stop: &Stop) {
         let clock = Clock::system();
@@ -92,8 +102,8 @@ impl Site {
             if let Err(fault) = counted {
                 tracing::debug!(?fault, "requests are counted later");
             }
-            if let Ok(snapshot) = self.snapshot().await {
-                self.memory.note(snapshot.at, snapshot.waiting());
+            if let Err(fault) = self.note().await {
+                tracing::debug!(?fault, "how much waits is noted later");
             }
             tokio::select! {
                 () = clock.sleep(NOTE) => {}
@@ -107,22 +117,42 @@ impl Memory {
     fn forget_before(&self, first: i64) {
         self.over.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, number), _| *number >= first);
     }
+}
 
-    fn note(&self, at: Time, depth: u64) {
-        let mut depths = self.depths.lock().unwrap_or_else(PoisonError::into_inner);
-        depths.push_back((at, depth));
-        while depths.len() > NOTES {
-            depths.pop_front();
+/// The minute that a moment is in.
+fn minute_of(at: Time) -> Time {
+    let minute = i64::try_from(NOTE.as_micros()).unwrap_or(i64::MAX);
+    Time::from_micros(at.as_micros().div_euclid(minute) * minute)
+}
+
+/// Notes by the minutes since `from`.
+fn by_minute(notes: &[(Time, u64)], from: Time, now: Time) -> Vec<Option<u64>> {
+    let place = |at: Time| usize::try_from(at.since(from).as_secs() / NOTE.as_secs()).unwrap_or(usize::MAX);
+    let mut minutes = vec![None; place(now) + 1];
+    for (at, waiting) in notes.iter().filter(|(at, _)| *at >= from) {
+        if let Some(minute) = minutes.get_mut(place(*at)) {
+            *minute = Some(*waiting);
         }
     }
-
-    fn depths(&self) -> Vec<(Time, u64)> {
-        self.depths.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
-    }
+    minutes
 }
 
 /// How many of so many in a window may leave in one span.
 fn of_span(requests: u32, window: Duration) -> u64 {
     let windows = SPAN.as_micros() / window.as_micros().max(1);
     u64::try_from(u128::from(requests) * windows.max(1)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_stand_at_their_minutes_and_where_there_is_none_nothing_is_said() {
+        let from = Time::from_micros(1_795_370_400_000_000);
+        let at = |seconds| from.plus(Duration::from_secs(seconds));
+        let notes = [(at(0), 5), (minute_of(at(179)), 0), (from.minus(NOTE), 7), (at(900), 8)];
+        assert_eq!(by_minute(&notes, from, at(200)), [Some(5), None, Some(0), None]);
+        assert_eq!(minute_of(at(59)), from);
+    }
 }

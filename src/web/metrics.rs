@@ -1,10 +1,10 @@
 //! The numbers that machines watch.
 //!
-//! Rows and runs are those of the database, the same from every process; requests are this process's own. A run
-//! that has ended is counted once and remembered, so a look costs what has happened since the last one.
+//! Rows and runs are those of the database, the same from every process and after every restart, summed up every few
+//! seconds at most; requests are this process's own.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -12,25 +12,22 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
 use super::fault::Fault;
-use super::parts::outcomes;
 use super::prometheus::{Exposition, Kind};
 use super::site::Site;
 use super::snapshot::Snapshot;
 use crate::clock::Time;
-use crate::domain::state::RunStatus;
-use crate::store::{Run, RunCounts, RunFilter, RunSource};
+use crate::store::{Sum, Totals};
 
-/// Runs and requests read at a time.
-const RUNS: u32 = 500;
+/// Requests read at a time.
 const REQUESTS: u32 = 2_000;
+/// How long sums are shown as they were counted.
+const LASTS: Duration = Duration::from_secs(5);
 /// Bounds of the histogram, in seconds.
 const BOUNDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Runs that have ended, as they were counted.
-    ended: HashMap<i64, (Run, RunCounts)>,
     /// The last request that was counted.
     last_request: Option<i64>,
     requests: BTreeMap<(String, String), u64>,
@@ -41,15 +38,16 @@ pub(super) struct Tally {
 
 /// The text.
 pub(super) async fn page(State(site): State<Site>) -> Result<Response, Fault> {
-    let snapshot = site.snapshot().await?;
+    let (snapshot, totals) = (site.snapshot().await?, site.totals().await);
     let mut tally = site.tally.lock().await;
-    let open = site.count_runs(&mut tally).await?;
     site.count_requests(&mut tally).await?;
     let mut text = Exposition::default();
     text.family("lumasync_build_info", Kind::Gauge, "The program.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    tally.rows(&open, &mut text);
-    tally.runs(&open, &mut text);
+    if let Some(totals) = totals {
+        rows(&totals, &mut text);
+        runs(&totals, &mut text);
+    }
     tally.answers(&mut text);
     accounts(&snapshot, &mut text);
     site.heartbeat(&snapshot, &mut text);
@@ -59,28 +57,15 @@ pub(super) async fn page(State(site): State<Site>) -> Result<Response, Fault> {
 }
 
 impl Site {
-    /// Counts the runs that have ended since the last look; those that are open, as they stand.
-    async fn count_runs(&self, tally: &mut Tally) -> Result<Vec<(Run, RunCounts)>, Fault> {
-        let (mut open, mut before) = (Vec::new(), None);
-        loop {
-            let filter = RunFilter { before, ..RunFilter::default() };
-            let page = self.store.runs_page(&filter, RUNS).await?;
-            let Some(last) = page.last() else { return Ok(open) };
-            before = Some(last.id);
-            for run in page {
-                if tally.ended.get(&run.id).is_some_and(|(known, _)| *known == run) {
-                    continue;
-                }
-                let counts = self.store.run_counts(&run).await?;
-                if run.finished_at.is_some() {
-                    tally.ended.insert(run.id, (run, counts));
-                } else {
-                    // One that was brought back is open again.
-                    tally.ended.remove(&run.id);
-                    open.push((run, counts));
-                }
-            }
-        }
+    /// What is summed up over all runs; nothing while that is done for the first time, because a sum that is not
+    /// there yet is no sum of nothing.
+    async fn totals(&self) -> Option<Arc<Totals>> {
+        let site = self.clone();
+        let count = async move {
+            let _turn = site.counting.acquire().await.map_err(|_| Fault::Database)?;
+            site.unless_stopped(async { Ok(Box::pin(site.store.totals(site.clock.now())).await?) }).await
+        };
+        self.totals.soon(&self.clock, LASTS, count).await.unwrap_or_default()
     }
 
     /// Counts what was asked and answered since the last look. What was before the first one is another process's.
@@ -125,51 +110,6 @@ impl Tally {
         }
     }
 
-    fn all<'a>(&'a self, open: &'a [(Run, RunCounts)]) -> impl Iterator<Item = (&'a Run, &'a RunCounts)> {
-        self.ended.values().chain(open).map(|(run, counts)| (run, counts))
-    }
-
-    fn rows(&self, open: &[(Run, RunCounts)], text: &mut Exposition) {
-        let mut sums: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for (run, counts) in self.all(open) {
-            for (outcome, rows) in outcomes(counts).into_iter().filter(|(_, rows)| *rows > 0) {
-                // Those that wait have no outcome yet.
-                if !["pending", "in_flight", "held", "unaccounted"].contains(&outcome) {
-                    *sums.entry((source(run), outcome)).or_default() += rows;
-                }
-            }
-        }
-        let mut family = text.family("lumasync_rows_total", Kind::Counter, "Rows by what became of them.");
-        for ((source, outcome), rows) in sums {
-            family.sample(&[("source", source), ("outcome", outcome)], number(rows));
-        }
-    }
-
-    fn runs(&self, open: &[(Run, RunCounts)], text: &mut Exposition) {
-        let mut sums: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        let mut successes: BTreeMap<&str, Time> = BTreeMap::new();
-        let mut breaches = 0;
-        for (run, counts) in self.all(open) {
-            *sums.entry((source(run), run.status.as_str())).or_default() += 1;
-            breaches += u64::from(run.finished_at.is_some() && counts.accounted() != counts.read);
-            if let Some(at) = run.finished_at.filter(|_| run.status == RunStatus::Succeeded) {
-                let last = successes.entry(source(run)).or_insert(at);
-                *last = at.max(*last);
-            }
-        }
-        let mut family = text.family("lumasync_runs_total", Kind::Counter, "Runs by where they stand.");
-        for ((source, status), runs) in sums {
-            family.sample(&[("source", source), ("status", status)], number(runs));
-        }
-        let name = "lumasync_last_success_timestamp_seconds";
-        let mut family = text.family(name, Kind::Gauge, "When a run of the source last succeeded.");
-        for (source, at) in successes {
-            family.sample(&[("source", source)], seconds(at));
-        }
-        let help = "Runs that have ended and whose rows are not all accounted for.";
-        text.family("lumasync_accounting_breaches_total", Kind::Counter, help).sample(&[], number(breaches));
-    }
-
     fn answers(&self, text: &mut Exposition) {
         let mut family =
             text.family("lumasync_requests_total", Kind::Counter, "Requests to Luma by this process.");
@@ -187,14 +127,36 @@ impl Tally {
     }
 }
 
-/// Where its rows come from: a kind, never a name of a file.
-const fn source(run: &Run) -> &'static str {
-    match run.source {
-        RunSource::Queue => "queue",
-        RunSource::Folder => "folder",
-        RunSource::File => "file",
-        RunSource::Sql => "sql",
+fn rows(totals: &Totals, text: &mut Exposition) {
+    let help = "Rows by what became of them; one that is sent again and ends otherwise counts as both.";
+    let mut family = text.family("lumasync_rows_total", Kind::Counter, help);
+    for (sum, rows) in &totals.sums {
+        if let Sum::Rows(source, outcome) = sum {
+            family.sample(&[("source", source), ("outcome", outcome)], number(*rows));
+        }
     }
+}
+
+fn runs(totals: &Totals, text: &mut Exposition) {
+    let help = "Runs by how they ended; one that was brought back and ends otherwise counts as both.";
+    let mut family = text.family("lumasync_runs_total", Kind::Counter, help);
+    for (sum, runs) in &totals.sums {
+        if let Sum::Runs(source, status) = sum {
+            family.sample(&[("source", source), ("status", status)], number(*runs));
+        }
+    }
+    let mut family = text.family("lumasync_runs_open", Kind::Gauge, "Runs that have not ended, by status.");
+    for ((source, status), runs) in &totals.open {
+        family.sample(&[("source", source), ("status", status)], number(*runs));
+    }
+    let name = "lumasync_last_success_timestamp_seconds";
+    let mut family = text.family(name, Kind::Gauge, "When a run of the source last succeeded.");
+    for (source, at) in &totals.successes {
+        family.sample(&[("source", source)], seconds(*at));
+    }
+    let help = "Runs that have ended and whose rows are not all accounted for.";
+    let breaches = totals.sums.get(&Sum::Breaches).copied().unwrap_or_default();
+    text.family("lumasync_accounting_breaches_total", Kind::Counter, help).sample(&[], number(breaches));
 }
 
 fn accounts(snapshot: &Snapshot, text: &mut Exposition) {

@@ -154,11 +154,11 @@ fn charts(history: &History) -> Markup {
     let rows: Vec<u64> = history.spans.iter().map(|(_, traffic)| traffic.rows).collect();
     let requests: Vec<u64> = history.spans.iter().map(|(_, traffic)| traffic.requests).collect();
     let throttled: u64 = history.spans.iter().map(|(_, traffic)| traffic.throttled).sum();
-    let depths: Vec<u64> = history.depths.iter().map(|(_, depth)| *depth).collect();
+    let noted: Vec<u64> = history.depths.iter().copied().flatten().collect();
+    let depths: Vec<u64> = history.depths.iter().map(|depth| depth.unwrap_or_default()).collect();
     let ends =
         |times: &[Time]| [times.first(), times.last()].map(|at| at.map(|at| hour(*at)).unwrap_or_default());
     let spans = ends(&history.spans.iter().map(|(from, _)| *from).collect::<Vec<_>>());
-    let notes = ends(&history.depths.iter().map(|(at, _)| *at).collect::<Vec<_>>());
     let hours = SPANS / 6;
     html! {
         div.charts {
@@ -170,13 +170,13 @@ fn charts(history: &History) -> Markup {
         (Chart {
             title: "Requests",
             words: format!("{} in {hours} h, {throttled} throttled; the dashed line is the limit", count(requests.iter().sum(), "request")),
-            values: &requests, most: Some(history.allowed).filter(|most| *most > 0), ends: spans,
+            values: &requests, most: Some(history.allowed).filter(|most| *most > 0), ends: spans.clone(),
         }.draw())
-        @if depths.len() > 1 {
+        @if let (Some(last), Some(most)) = (noted.last(), noted.iter().max()) {
             (Chart {
                 title: "Waiting",
-                words: format!("{} now, {} at most, since this process began to count", depths.last().unwrap_or(&0), depths.iter().max().unwrap_or(&0)),
-                values: &depths, most: None, ends: notes,
+                words: format!("{last} in the last minute that was noted, {most} at most; while no service runs, nothing is noted"),
+                values: &depths, most: None, ends: spans,
             }.draw())
         }
         }

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::layout::{Here, Page, signed};
 use super::parts::{Mood, outcomes, status};
 use super::run_hold::{approval, held_for};
-use super::run_view::RunView;
+use super::run_view::{RunNumbers, RunView};
 use super::session::Visit;
 use super::sign_in::SIGN_IN;
 use super::site::Site;
@@ -44,9 +44,18 @@ pub(super) async fn page(
 }
 
 fn counts(view: &RunView) -> Markup {
-    let counts = &view.counts;
     html! {
         h2 { "Rows" }
+        @match &view.numbers {
+            Some(numbers) => (counted(numbers)),
+            None => p data-soon { (count(view.run.read_rows, "row")) " read so far. How they stand is being counted: look again in a moment." },
+        }
+    }
+}
+
+fn counted(numbers: &RunNumbers) -> Markup {
+    let counts = &numbers.counts;
+    html! {
         table.narrow {
             caption { (count(counts.read, "row")) " read; each is in one of these" }
             tbody {
@@ -56,11 +65,14 @@ fn counts(view: &RunView) -> Markup {
                 tr { th scope="row" { "read" } td.number { strong { (counts.read) } } }
             }
         }
+        p.soft { "As of " (moment(numbers.at)) "." }
     }
 }
 
 fn facts(view: &RunView) -> Markup {
-    let RunView { run, times, requests, read_as, .. } = view;
+    let RunView { run, numbers, read_as, .. } = view;
+    let times = numbers.as_ref().map(|numbers| numbers.times).unwrap_or_default();
+    let to_prove = numbers.as_ref().map_or(0, |numbers| numbers.to_prove);
     html! {
         h2 { "What happened when" }
         dl.facts {
@@ -71,11 +83,11 @@ fn facts(view: &RunView) -> Markup {
             @if let Some(at) = run.finished_at {
                 dt { "Ended" } dd { (moment(at)) ", after " (span(at.since(run.created_at))) }
             }
-            dt { "Requests" } dd { (requests) }
+            @if let Some(numbers) = numbers { dt { "Requests" } dd { (numbers.requests) } }
             dt { "Account" } dd { (run.account) }
             dt { "Rows" } dd { (run.kind) ", from " (run.source.as_str()) }
             @if let Some(read_as) = read_as { dt { "Read as" } dd { (read_as) } }
-            dt { "Verification" } dd { (run.verify) @if view.to_prove > 0 { ", " (count(view.to_prove, "row")) " to go" } }
+            dt { "Verification" } dd { (run.verify) @if to_prove > 0 { ", " (count(to_prove, "row")) " to go" } }
         }
     }
 }
@@ -88,7 +100,13 @@ fn causes(view: &RunView) -> Markup {
     let is_sent = |cause: &&CauseGroup| {
         matches!(RowState::parse(&cause.state), Some(RowState::Missing | RowState::Delivered))
     };
-    let (unfound, unsent): (Vec<&CauseGroup>, Vec<&CauseGroup>) = view.causes.iter().partition(is_sent);
+    let Some(causes) = &view.causes else {
+        return html! {
+            h2 { "Not sent, by cause" }
+            p data-soon { "The causes are being counted: look again in a moment." }
+        };
+    };
+    let (unfound, unsent): (Vec<&CauseGroup>, Vec<&CauseGroup>) = causes.groups.iter().partition(is_sent);
     html! {
         @for (heading, causes) in [("Not sent, by cause", unsent), ("Sent, but not found, by cause", unfound)] {
             @if !causes.is_empty() {
@@ -102,6 +120,7 @@ fn causes(view: &RunView) -> Markup {
                 } }
             }
         }
+        @if !causes.groups.is_empty() { p.soft { "Causes as of " (moment(causes.at)) "." } }
     }
 }
 
@@ -199,12 +218,16 @@ impl RunView {
     }
 
     fn can_retry(&self) -> bool {
-        let is_stopped = self.run.status == RunStatus::Failed && self.counts.pending > 0;
-        self.counts.failed + self.counts.missing > 0 || is_stopped
+        self.numbers.as_ref().is_some_and(|numbers| {
+            let counts = &numbers.counts;
+            let is_stopped = self.run.status == RunStatus::Failed && counts.pending > 0;
+            counts.failed + counts.missing > 0 || is_stopped
+        })
     }
 
     fn can_cancel(&self) -> bool {
         let is_open = self.run.finished_at.is_none();
-        is_open || (self.run.status != RunStatus::Canceled && self.counts.pending > 0)
+        let has_pending = self.numbers.as_ref().is_some_and(|numbers| numbers.counts.pending > 0);
+        is_open || (self.run.status != RunStatus::Canceled && has_pending)
     }
 }

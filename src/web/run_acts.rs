@@ -38,7 +38,7 @@ impl Site {
         let rows = self.store.rows_to_send(id).await?;
         let is_now = self.store.approve_runs(&[id], person, self.clock.now()).await?;
         let run = self.store.run(id).await?.ok_or(Fault::NotFound)?;
-        self.has_changed(id).await;
+        self.forget_run(id);
         if is_now {
             tracing::info!(run = id, rows, "a held run is approved");
         }
@@ -56,7 +56,7 @@ impl Site {
         self.store.run(id).await?.ok_or(Fault::NotFound)?;
         let canceled = give_up(&self.store, id, person, &self.clock).await?;
         tracing::info!(run = id, "a run is canceled");
-        self.has_changed(id).await;
+        self.forget_run(id);
         Ok(canceled)
     }
 
@@ -70,13 +70,8 @@ impl Site {
         };
         let back = bring_back(&self.store, again, verify, &self.clock).await?;
         tracing::info!(run = id, rows = back.rows, "rows are brought back");
-        self.has_changed(id).await;
+        self.forget_run(id);
         Ok(back)
-    }
-
-    async fn has_changed(&self, run: i64) {
-        self.run_views.of(run).forget().await;
-        self.snapshots.forget().await;
     }
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::signed;
-use super::run_view::RunView;
+use super::run_view::{RunNumbers, RunView};
 use super::session::Visit;
 use super::sign_in::SIGN_IN;
 use super::visitor::Visitor;
@@ -15,16 +15,16 @@ use crate::store::RunSource;
 pub(super) fn held_for(visitor: &Visitor, view: &RunView) -> Markup {
     let is_held = view.run.status == RunStatus::Held;
     html! {
-        @if !view.hold.concerns.is_empty() {
+        @if !view.concerns.is_empty() {
             h2 { @if is_held { "Held for a person" } @else { "Was held for" } }
-            ul { @for concern in &view.hold.concerns { li { (concern.reason) " (" code { (concern.code.as_str()) } ")" } } }
-            @if !view.hold.people.is_empty() { (new_people(visitor, view)) }
+            ul { @for concern in &view.concerns { li { (concern.reason) " (" code { (concern.code.as_str()) } ")" } } }
+            @if let Some(numbers) = view.numbers.as_ref().filter(|numbers| !numbers.people.is_empty()) { (new_people(visitor, view, numbers)) }
         }
     }
 }
 
 /// Addresses are for nobody but whoever is signed in.
-fn new_people(visitor: &Visitor, view: &RunView) -> Markup {
+fn new_people(visitor: &Visitor, view: &RunView, numbers: &RunNumbers) -> Markup {
     let thing = match view.run.source {
         RunSource::Queue | RunSource::Sql => "row",
         RunSource::Folder | RunSource::File => "line",
@@ -32,7 +32,7 @@ fn new_people(visitor: &Visitor, view: &RunView) -> Markup {
     html! {
         @if visitor.trusted().is_ok() {
             p { "New, for example:" }
-            ul { @for row in &view.hold.people { li { (row.email) " (" (thing) " " (row.place) ")" } } }
+            ul { @for row in &numbers.people { li { (row.email) " (" (thing) " " (row.place) ")" } } }
         } @else {
             p { a href=(format!("{SIGN_IN}?to=/runs/{}", view.run.id)) { "Sign in" } " to see some of the new people." }
         }
@@ -42,13 +42,15 @@ fn new_people(visitor: &Visitor, view: &RunView) -> Markup {
 /// The way to let it go, with how much that is.
 pub(super) fn approval(visit: &Visit, view: &RunView) -> Markup {
     let run = view.run.id;
+    // Nobody lets go what they are not told the size of.
+    let Some(numbers) = &view.numbers else { return html! {} };
     html! {
         details {
             summary { "Approve it…" }
             form.inline method="post" action=(format!("/runs/{run}/approve")) {
                 (signed(visit))
                 p {
-                    (count(view.counts.held, "row")) " will be sent in up to " (count(view.hold.requests, "request"))
+                    (count(numbers.counts.held, "row")) " will be sent in up to " (count(numbers.to_send, "request"))
                     ", and that you let them go is noted with your name."
                 }
                 button type="submit" { "Approve run " (run) }

@@ -207,7 +207,7 @@ pub(super) async fn change(
     };
     tracing::info!(schedule = name, action = form.action, "a schedule is changed from a page");
     site.sessions.say(&visit, said);
-    site.snapshots.forget().await;
+    site.snapshots.forget();
     Ok(Redirect::to("/schedules").into_response())
 }
 

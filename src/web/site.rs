@@ -7,11 +7,12 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 use super::cached::{Cached, CachedBy};
+use super::fault::Fault;
 use super::guesses::Guesses;
 use super::history::{History, Memory};
 use super::live::LISTENERS;
 use super::metrics::Tally;
-use super::run_view::RunView;
+use super::run_view::{RunCauses, RunNumbers};
 use super::searches::Searches;
 use super::session::Sessions;
 use super::snapshot::Snapshot;
@@ -19,7 +20,7 @@ use super::token::Token;
 use crate::clock::Clock;
 use crate::domain::schedule::Schedule;
 use crate::engine::{Fleet, Stop};
-use crate::store::Store;
+use crate::store::{Store, Totals};
 
 /// What pages are served over, and who may come.
 #[derive(Clone, Debug)]
@@ -58,11 +59,15 @@ pub(super) struct Inner {
     pub(super) guesses: Guesses,
     pub(super) snapshots: Cached<Snapshot>,
     pub(super) histories: Cached<History>,
-    pub(super) run_views: CachedBy<i64, RunView>,
+    pub(super) run_numbers: CachedBy<i64, RunNumbers>,
+    pub(super) run_causes: CachedBy<i64, RunCauses>,
+    pub(super) totals: Cached<Totals>,
     pub(super) searches: Searches,
     pub(super) memory: Memory,
     /// What was counted for machines; one of them looks at a time.
     pub(super) tally: tokio::sync::Mutex<Tally>,
+    /// The one place for what takes long to read.
+    pub(super) counting: Semaphore,
     /// Places for pages that listen.
     pub(super) listeners: Arc<Semaphore>,
 }
@@ -84,12 +89,33 @@ impl Site {
             guesses: Guesses::default(),
             snapshots: Cached::default(),
             histories: Cached::default(),
-            run_views: CachedBy::default(),
+            run_numbers: CachedBy::default(),
+            run_causes: CachedBy::default(),
+            totals: Cached::default(),
             searches: Searches::default(),
             memory: Memory::default(),
             tally: tokio::sync::Mutex::default(),
+            counting: Semaphore::new(1),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
         }))
+    }
+
+    /// What is read for whoever looks, unless the service stops meanwhile.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        read: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        tokio::select! {
+            read = read => read,
+            () = self.stop.requested() => Err(Fault::Database),
+        }
+    }
+
+    /// What was read of a run is over: somebody has changed it.
+    pub(super) fn forget_run(&self, id: i64) {
+        self.run_numbers.of(id).forget();
+        self.run_causes.of(id).forget();
+        self.snapshots.forget();
     }
 
     /// So many rows go into one request.

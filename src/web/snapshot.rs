@@ -109,7 +109,9 @@ impl Snapshot {
 impl Site {
     /// The state of all things, as of the last seconds.
     pub(super) async fn snapshot(&self) -> Result<Arc<Snapshot>, Fault> {
-        self.snapshots.get(&self.clock, LASTS, self.look()).await
+        let site = self.clone();
+        let look = async move { site.unless_stopped(site.look()).await };
+        self.snapshots.get(&self.clock, LASTS, look).await
     }
 
     async fn look(&self) -> Result<Snapshot, Fault> {

@@ -50,3 +50,4 @@ mod quota;
 mod schema;
 mod step_back;
 mod suppress;
+mod totals;

@@ -13,16 +13,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<EventRow>> {
         let rows = read!(self, db => {
-            // Those in doubt are few among many, and have an index of their own.
             let sql = match state {
-                Some(EventState::Unknown) => concat!(
-                    row_columns!(),
-                    "where state = 'unknown' and id < $1 and $2 = 'unknown' order by id desc limit $3"
-                ),
-                _ => concat!(
-                    row_columns!(),
-                    "where id < $1 and ($2 is null or state = $2) order by id desc limit $3"
-                ),
+                Some(_) => concat!(row_columns!(), "where state = $2 and id < $1 order by id desc limit $3"),
+                None => concat!(row_columns!(), "where id < $1 and $2 is null order by id desc limit $3"),
             };
             sqlx::query_as(sql)
                 .bind(before.unwrap_or(i64::MAX))

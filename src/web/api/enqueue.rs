@@ -92,7 +92,7 @@ pub(super) async fn members(
     let digests = Digests::of("members", &headers, &body)?;
     let key = digests.as_ref().map(Digests::key);
     let enqueued = site.store.enqueue_members(&account, &wishes, key.as_ref(), site.clock.now()).await?;
-    site.snapshots.forget().await;
+    site.snapshots.forget();
     told(&account, "members", enqueued)
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn events(
     let digests = Digests::of("events", &headers, &body)?;
     let key = digests.as_ref().map(Digests::key);
     let enqueued = site.store.enqueue_events(&account, &rows, key.as_ref(), site.clock.now()).await?;
-    site.snapshots.forget().await;
+    site.snapshots.forget();
     told(&account, "events", enqueued)
 }
 

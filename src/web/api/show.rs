@@ -120,22 +120,25 @@ fn run_json(run: &Run) -> Map<String, Value> {
 /// One run, with all that is known of it.
 pub(super) async fn run(State(site): State<Site>, Number(id): Number) -> Answer {
     let view = site.run_view(id).await?;
+    let (numbers, causes) = (view.numbers.as_deref(), view.causes.as_deref());
     let mut object = run_json(&view.run);
     let waiting = view.waiting.as_ref().map(|waiting| {
         json!({ "code": waiting.as_str(), "reason": waiting.said(), "needs_a_person": waiting.needs_a_person() })
     });
     for (name, value) in [
-        ("rows", rows_json(&view.counts)),
-        ("requests", json!(view.requests)),
-        ("first_request_at", json!(text(view.times.first_request))),
-        ("last_answer_at", json!(text(view.times.last_answer))),
+        ("rows", json!(numbers.map(|numbers| rows_json(&numbers.counts)))),
+        ("counted_at", json!(numbers.map(|numbers| numbers.at.to_string()))),
+        ("requests", json!(numbers.map(|numbers| numbers.requests))),
+        ("first_request_at", json!(text(numbers.and_then(|numbers| numbers.times.first_request)))),
+        ("last_answer_at", json!(text(numbers.and_then(|numbers| numbers.times.last_answer)))),
         ("read_as", json!(view.read_as)),
         ("verify", json!(view.run.verify.as_str())),
-        ("to_verify", json!(view.to_prove)),
+        ("to_verify", json!(numbers.map(|numbers| numbers.to_prove))),
         ("waiting", json!(waiting)),
-        ("held_for", json!(view.hold.concerns.iter().map(concern_json).collect::<Vec<_>>())),
+        ("held_for", json!(view.concerns.iter().map(concern_json).collect::<Vec<_>>())),
         ("approved", approved_json(&view.run)),
-        ("causes", json!(view.causes.iter().map(cause_json).collect::<Vec<_>>())),
+        ("causes", json!(causes.map(|causes| causes.groups.iter().map(cause_json).collect::<Vec<_>>()))),
+        ("causes_at", json!(causes.map(|causes| causes.at.to_string()))),
     ] {
         object.insert(name.to_owned(), value);
     }

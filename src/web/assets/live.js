@@ -1,4 +1,5 @@
-// Shows a page anew when the service says that something has changed. Without it, reload.
+// Shows a page anew when the service says that something has changed, or when a part of it was still being
+// counted. Without it, reload.
 (() => {
   "use strict";
   const main = document.querySelector("main[data-live]");
@@ -9,7 +10,7 @@
     (document.activeElement !== main && main.contains(document.activeElement)) ||
     main.querySelector("details[open]") !== null ||
     !document.getSelection().isCollapsed;
-  new EventSource("/live").addEventListener("changed", async () => {
+  const look = async () => {
     if (busy || isInUse()) return;
     busy = true;
     try {
@@ -23,5 +24,7 @@
     } finally {
       busy = false;
     }
-  });
+  };
+  new EventSource("/live").addEventListener("changed", look);
+  setInterval(() => main.querySelector("[data-soon]") && look(), 2000);
 })();

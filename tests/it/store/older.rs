@@ -49,7 +49,9 @@ async fn rows_of_the_release_before_the_proof_are_what_they_were(db: &Fixture) {
     let store = older.open().await.expect("brought up to date");
     assert_eq!(outside.rows(COLUMNS).await, rows);
     assert_eq!(outside.rows(batches).await, before);
-    assert_eq!(outside.rows(older.made_for_rows()).await, made, "indexes and triggers");
+    let mut now = outside.rows(older.made_for_rows()).await;
+    now.retain(|one| one[1] != "member_queue_causes");
+    assert_eq!(now, made, "indexes and triggers");
     assert_eq!(outside.rows("select distinct verify from runs").await, [["none"]]);
     assert_eq!(outside.rows("select distinct proof, verified_rows from batches").await, [["NULL", "0"]]);
     // Numbers go on behind the one that is gone, and what is left out is as it was.

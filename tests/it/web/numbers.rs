@@ -90,7 +90,9 @@ fn names(text: &str) -> BTreeSet<&str> {
 fn alerts_and_dashboard_ask_for_numbers_that_there_are() {
     let bench = Bench::new("", PAGES);
     let site = Site::start(&bench);
-    let text = site.get("/metrics").with_status(200).text;
+    let all = || site.get("/metrics").with_status(200).text;
+    wait_until(PATIENCE, "the sums", || all().contains("lumasync_accounting_breaches_total 0"));
+    let text = all();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in ["deploy/alerts.yml", "deploy/grafana.json"] {
         let asked = fs::read_to_string(root.join(file)).expect(file);
@@ -116,5 +118,58 @@ fn what_waits_for_a_person_is_counted() {
     let all = numbers(&site.get("/metrics").with_status(200).text);
     assert_eq!(all.get("lumasync_runs_waiting{for=\"approval\"}"), Some(&1.0));
     assert_eq!(all.get("lumasync_runs_waiting{for=\"retry\"}"), Some(&0.0));
+    site.goes_on();
+}
+
+#[test]
+fn sums_go_on_after_a_retry_and_a_restart() {
+    let bench = Bench::new("", PAGES);
+    bench.scratch.write("once.csv", "email\nana@example.org\nben@example.org\n");
+    bench.sync(["once.csv"]).run().with_code(0);
+    // As it is when Luma was away for too long.
+    let db = bench.db_to_write();
+    db.execute("update batches set state = 'failed'");
+    db.execute("update member_queue set state = 'failed', code = 'attempts_exhausted', reason = 'no luck'");
+    db.execute("update runs set status = 'partial'");
+    let site = Site::start(&bench);
+    let sample =
+        |site: &Site, name: &str| numbers(&site.get("/metrics").with_status(200).text).get(name).copied();
+    let sums = ["failed", "delivered"]
+        .map(|word| format!("lumasync_rows_total{{source=\"file\",outcome=\"{word}\"}}"));
+    wait_until(PATIENCE, "the sums", || sample(&site, &sums[0]) == Some(2.0));
+    let cookie = site.sign_in();
+    let csrf = site.csrf("/runs/1", &cookie);
+    site.post("/runs/1/retry", &[&cookie], &format!("csrf={csrf}")).with_status(303);
+    wait_until(PATIENCE, "the second try", || sample(&site, &sums[1]) == Some(2.0));
+    let ended = "lumasync_runs_total{source=\"file\",status=\"succeeded\"}";
+    wait_until(PATIENCE, "the end", || sample(&site, ended) == Some(1.0));
+    assert_eq!(sample(&site, &sums[0]), Some(2.0), "they have failed all the same");
+    assert_eq!(sample(&site, "lumasync_runs_total{source=\"file\",status=\"partial\"}"), Some(1.0));
+    site.goes_on();
+    let site = Site::start(&bench);
+    wait_until(PATIENCE, "the sums", || sample(&site, &sums[1]).is_some());
+    assert_eq!(sample(&site, &sums[0]), Some(2.0));
+    assert_eq!(sample(&site, &sums[1]), Some(2.0));
+    site.goes_on();
+}
+
+#[test]
+fn what_waited_before_a_restart_is_still_on_the_chart() {
+    let bench = Bench::new("", PAGES);
+    bench.sync([]).run().with_code(0);
+    let site = Site::start(&bench);
+    wait_until(PATIENCE, "a note", || bench.db().count("select count(*) from depth_notes") >= 1);
+    let moment = if bench.is_sqlite() {
+        "strftime('%Y-%m-%dT%H:%M:00.000000Z', 'now', '-60 minutes')"
+    } else {
+        "date_trunc('minute', now() - interval '60 minutes')"
+    };
+    site.goes_on();
+    bench
+        .db_to_write()
+        .execute(&format!("insert into depth_notes (noted_at, waiting) values ({moment}, 4711)"));
+    let site = Site::start(&bench);
+    let page = site.get("/").with_status(200).text;
+    assert!(page.contains("4711 at most"), "{page}");
     site.goes_on();
 }
