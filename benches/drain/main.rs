@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod floors;
+#[path = "../support/send.rs"]
+mod send;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -48,7 +50,7 @@ fn main() -> anyhow::Result<()> {
     }
     let Args { common, in_flight } = Args::parse();
     let dir = scratch()?;
-    list::write(&dir.path().join("members.csv"), common.rows)?;
+    list::write(&dir.path().join("members.csv"), 0..common.rows)?;
     let rows = count(common.rows.into());
     println!("drain: {} rows, {BATCH} a request, rounds: {}", thousands(rows), common.rounds);
 
@@ -73,7 +75,7 @@ fn play(role: &str, args: &[&str]) -> anyhow::Result<()> {
     match (role, args) {
         (role, []) if child::is_sandbox(role)? => Ok(()),
         ("take", [db, file]) => ours::take(db, file),
-        ("send", [db, file, url, in_flight]) => ours::send(db, file, url, in_flight),
+        ("send", [db, file, url, in_flight]) => send::send(db, file, url, in_flight),
         ("post", [db, url, in_flight]) => floors::post(db, url, in_flight),
         ("write", [db, at_once]) => floors::write(db, at_once),
         _ => anyhow::bail!("no such role: `{role}`"),

@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod floor;
+#[path = "../support/send.rs"]
+mod send;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -33,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     }
     let args = Common::parse();
     let dir = scratch()?;
-    let bytes = list::write(&dir.path().join("members.csv"), args.rows)?;
+    let bytes = list::write(&dir.path().join("members.csv"), 0..args.rows)?;
     let (rows, mib) = (count(args.rows.into()), count(bytes) / f64::from(1 << 20));
     println!("ingest: {} rows, {mib:.0} MiB, rounds: {}\n", thousands(rows), args.rounds);
     let mut lines = Lines {
@@ -53,7 +55,7 @@ fn play(role: &str, args: &[&str]) -> anyhow::Result<()> {
         (role, []) if child::is_sandbox(role)? => Ok(()),
         ("insert", [db, file]) => floor::insert(db, file),
         ("take", [db, file]) => ours::take(db, file),
-        ("send", [db, file, url, in_flight]) => ours::send(db, file, url, in_flight),
+        ("send", [db, file, url, in_flight]) => send::send(db, file, url, in_flight),
         _ => anyhow::bail!("no such role: `{role}`"),
     }
 }

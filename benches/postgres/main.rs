@@ -7,6 +7,8 @@
 
 #[path = "../../tests/it/support/cluster.rs"]
 mod cluster;
+#[path = "../support/send.rs"]
+mod send;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
@@ -74,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     };
     let dir = scratch()?;
     let file = dir.path().join("members.csv");
-    list::write(&file, common.rows)?;
+    list::write(&file, 0..common.rows)?;
     let rows = count(common.rows.into());
     println!("postgres: {} rows, rounds: {}\n{}\n", thousands(rows), common.rounds, server.about()?);
     let is_asked = |part| only.is_none_or(|only| only == part);
@@ -99,7 +101,7 @@ fn play(role: &str, args: &[&str]) -> anyhow::Result<()> {
     match (role, args) {
         (role, []) if child::is_sandbox(role)? => Ok(()),
         ("take", [db, file]) => ours::take(db, file),
-        ("send", [db, file, url, in_flight]) => ours::send(db, file, url, in_flight),
+        ("send", [db, file, url, in_flight]) => send::send(db, file, url, in_flight),
         ("turns", [db]) => turns::store(db),
         ("bare", [db]) => turns::bare(db),
         _ => anyhow::bail!("no such role: `{role}`"),

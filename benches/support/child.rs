@@ -63,7 +63,8 @@ pub(crate) fn peak_of_status(status: &str) -> Option<&str> {
     line.split_whitespace().next()
 }
 
-fn command(role: &str, args: &[&dyn AsRef<OsStr>]) -> anyhow::Result<Command> {
+/// This program in a role.
+pub(crate) fn command(role: &str, args: &[&dyn AsRef<OsStr>]) -> anyhow::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.env(ROLE, role).args(args.iter().map(AsRef::as_ref));
     Ok(command)

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::ops::Range;
 use std::path::Path;
 
 /// The names of tags and what Luma calls them.
@@ -34,10 +35,10 @@ const LAST: [&str; 16] = [
 ];
 const DOMAINS: [&str; 4] = ["example.org", "example.com", "example.net", "mail.example.org"];
 
-/// Writes `rows` valid, distinct members in no order. The bytes written.
-pub(crate) fn write(path: &Path, rows: u32) -> anyhow::Result<u64> {
+/// Writes the members of these numbers, valid and distinct, in no order. The bytes written.
+pub(crate) fn write(path: &Path, numbers: Range<u32>) -> anyhow::Result<u64> {
     let mut rng = fastrand::Rng::with_seed(20_260_221);
-    let mut numbers: Vec<u32> = (0..rows).collect();
+    let mut numbers: Vec<u32> = numbers.collect();
     rng.shuffle(&mut numbers);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     writeln!(file, "email,name,tags")?;

@@ -1,4 +1,4 @@
-//! lumasync at work: a file taken in, and its rows sent, each timed.
+//! lumasync at work: what an engine is made of, and a file taken in, timed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use lumasync::domain::batch::BatchLimits;
 use lumasync::domain::guard::Guards;
 use lumasync::domain::retry::RetryPolicy;
 use lumasync::domain::tag::{TagBook, TagId, TagSet};
-use lumasync::engine::{DrainEnd, Engine, MAIN_ACCOUNT, Settings, Stop, Stopper, Taken, Taking};
+use lumasync::engine::{Engine, Equipment, MAIN_ACCOUNT, Settings, Stop, Stopper, Taken, Taking};
 use lumasync::ingest::ReadOptions;
 use lumasync::luma::{Client, ClientOptions, Throttle};
 use lumasync::sandbox::Options;
-use lumasync::store::{Allowance, RunReport, RunSource, Scope, Store};
+use lumasync::store::{Allowance, RunSource, Store};
 use tokio::runtime::Runtime;
 
 use super::child::tell;
@@ -44,37 +44,8 @@ pub(crate) fn take(db: &str, file: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Takes `file` into `db`, unless it was before, and sends its rows to `url`.
-pub(crate) fn send(db: &str, file: &str, url: &str, in_flight: &str) -> anyhow::Result<()> {
-    let in_flight = in_flight.parse()?;
-    Runtime::new()?.block_on(async {
-        let started = Instant::now();
-        let engine = open(db, Path::new(file), url, in_flight).await?;
-        let (_stopper, stop) = Stopper::new();
-        let alive = engine.spawn_keep_alive(&stop);
-        let run = take_file(&engine, Path::new(file), &stop).await?;
-        let taken = started.elapsed().as_secs_f64();
-        let end = engine.drain(Scope::Run(run), false, &stop).await?;
-        let total = started.elapsed().as_secs_f64();
-        anyhow::ensure!(end == DrainEnd::Done, "the drain was stopped");
-        alive.abort();
-        engine.finish_run(run).await?;
-        let RunReport { counts, requests, .. } = engine.report(run).await?;
-        let ledger = engine.store().account(MAIN_ACCOUNT).await?.context("no account")?.members;
-        anyhow::ensure!(counts.read == counts.accounted(), "rows are not accounted for: {counts:?}");
-        close(&engine).await?;
-        tell(&[
-            ("taken", taken),
-            ("drained", total - taken),
-            ("total", total),
-            ("requests", count(requests)),
-            ("delivered", count(counts.delivered)),
-            ("ledger", count(ledger)),
-        ])
-    })
-}
-
-async fn take_file(engine: &Engine, file: &Path, stop: &Stop) -> anyhow::Result<i64> {
+/// Takes a file in; its run.
+pub(crate) async fn take_file(engine: &Engine, file: &Path, stop: &Stop) -> anyhow::Result<i64> {
     let taking = Taking {
         path: file.to_owned(),
         name: "members.csv".to_owned(),
@@ -87,9 +58,19 @@ async fn take_file(engine: &Engine, file: &Path, stop: &Stop) -> anyhow::Result<
     }
 }
 
-/// `db` is a path, or a URL of Postgres.
-async fn open(db: &str, file: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engine> {
-    let clock = Clock::system();
+/// An engine on a database.
+pub(crate) async fn open(db: &str, file: &Path, url: &str, max_in_flight: usize) -> anyhow::Result<Engine> {
+    let (store, Equipment { client, settings, throttle }) = equip(db, file, url, max_in_flight).await?;
+    Ok(Engine::start(store, client, Clock::system(), settings, throttle, 0).await?)
+}
+
+/// What an engine works with. `db` is a path, or a URL of Postgres.
+pub(crate) async fn equip(
+    db: &str,
+    file: &Path,
+    url: &str,
+    max_in_flight: usize,
+) -> anyhow::Result<(Store, Equipment)> {
     let options = ClientOptions {
         dialect: lumasync::domain::dialect::Dialect::Beta2021,
         calendar_id: None,
@@ -98,7 +79,7 @@ async fn open(db: &str, file: &Path, url: &str, max_in_flight: usize) -> anyhow:
         timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(10),
     };
-    let client = Client::new(&options, clock.clone())?;
+    let client = Client::new(&options, Clock::system())?;
     let throttle = Throttle::new(std::num::NonZeroU32::MAX);
     let store = if db.starts_with("postgres:") {
         Store::open_postgres(db, "the server of the benchmark").await?
@@ -106,7 +87,7 @@ async fn open(db: &str, file: &Path, url: &str, max_in_flight: usize) -> anyhow:
         Store::open_sqlite(Path::new(db)).await?
     };
     let settings = settings(file, max_in_flight)?;
-    Ok(Engine::start(store, client, clock, settings, throttle, 0).await?)
+    Ok((store, Equipment { client, settings, throttle }))
 }
 
 /// The product's own, but for a quota that is never met.
@@ -147,7 +128,8 @@ fn settings(file: &Path, max_in_flight: usize) -> anyhow::Result<Settings> {
     })
 }
 
-async fn close(engine: &Engine) -> anyhow::Result<()> {
+/// Lets go of everything.
+pub(crate) async fn close(engine: &Engine) -> anyhow::Result<()> {
     engine.end().await?;
     engine.store().close().await;
     Ok(())
