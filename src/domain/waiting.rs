@@ -28,6 +28,10 @@ pub struct Facts {
     pub due: Option<Time>,
     /// Until when nobody sends for its account, and why.
     pub block: Option<(Time, String)>,
+    /// Whether that is because Luma refuses the key.
+    pub is_refused: bool,
+    /// Until when its requests belong to processes that have fallen silent.
+    pub silent_until: Option<Time>,
     /// Processes that are alive.
     pub workers: usize,
     /// Whether its account is configured in the process that looks.
@@ -64,8 +68,12 @@ pub enum Waiting {
     Worker,
     /// Its account is not configured here.
     Account,
+    /// Luma refuses the key of its account.
+    Key(String),
     /// Nobody sends before this moment.
     Block(Time, String),
+    /// Until its rows are free of a process that has fallen silent.
+    Lease(Time),
     /// Something that was noted on it.
     Noted(String),
     /// The window is full.
@@ -108,13 +116,14 @@ impl Waiting {
             return Some(Self::Account);
         }
         if let Some((until, why)) = facts.block.clone().filter(|(until, _)| *until > now) {
-            return Some(Self::Block(until, why));
+            return Some(if facts.is_refused { Self::Key(why) } else { Self::Block(until, why) });
         }
         if let Some(reason) = reason() {
             return Some(Self::Noted(reason));
         }
         if facts.in_flight > 0 {
-            return Some(Self::Answer);
+            let lease = facts.silent_until.filter(|until| *until > now);
+            return Some(lease.map_or(Self::Answer, Self::Lease));
         }
         if facts.quota_left == 0 {
             return Some(Self::Limit(facts.room_at));
@@ -169,7 +178,9 @@ impl Waiting {
             Self::Reading => "reading",
             Self::Worker => "worker",
             Self::Account => "account",
+            Self::Key(_) => "key",
             Self::Block(..) => "block",
+            Self::Lease(_) => "lease",
             Self::Noted(_) => "noted",
             Self::Limit(_) => "limit",
             Self::Retry(_) => "retry",
@@ -183,7 +194,24 @@ impl Waiting {
     /// Whether it goes on only once a person has done something.
     #[must_use]
     pub const fn needs_a_person(&self) -> bool {
-        matches!(self, Self::Approval(_) | Self::Mending(_) | Self::Worker | Self::Account | Self::Doubt)
+        match self {
+            Self::Approval(_)
+            | Self::Mending(_)
+            | Self::Worker
+            | Self::Account
+            | Self::Key(_)
+            | Self::Doubt => true,
+            Self::Intake
+            | Self::Reading
+            | Self::Block(..)
+            | Self::Lease(_)
+            | Self::Noted(_)
+            | Self::Limit(_)
+            | Self::Retry(_)
+            | Self::Answer
+            | Self::Turn
+            | Self::Proof => false,
+        }
     }
 
     /// A sentence for people.
@@ -201,6 +229,13 @@ impl Waiting {
             Self::Account => {
                 "Its account is not configured in this process, which sends nothing for it.".to_owned()
             }
+            Self::Key(why) => {
+                format!("Luma refuses the key of its account: {why}. Mend it; it is tried again by itself.")
+            }
+            Self::Lease(until) => format!(
+                "The process that had sent it has fallen silent; at {} its rows are free for others.",
+                moment(*until)
+            ),
             Self::Block(until, why) => format!("Nothing is sent until {}: {why}.", moment(*until)),
             Self::Noted(why) => format!("It stands still: {why}."),
             Self::Limit(None) => "The rate limit is used up; the window makes room shortly.".to_owned(),
@@ -257,10 +292,14 @@ mod tests {
         assert_eq!(word(&facts), Some("worker"));
         facts.workers = 1;
         assert_eq!(word(&facts), Some("block"));
+        facts.is_refused = true;
+        assert_eq!(word(&facts), Some("key"));
         facts.block = Some((NOW, "over".to_owned()));
         assert_eq!(word(&facts), Some("noted"));
         facts.reason = None;
         assert_eq!(word(&facts), Some("answer"));
+        facts.silent_until = Some(later);
+        assert_eq!(word(&facts), Some("lease"));
         facts.in_flight = 0;
         assert_eq!(word(&facts), Some("limit"));
         facts.quota_left = 1;

@@ -2,7 +2,7 @@
 
 use super::{Result, Store, read, write_tx};
 use crate::clock::Time;
-use crate::domain::outcome::Block;
+use crate::domain::outcome::{Block, BlockCause};
 
 /// Keeps everybody from sending; a later moment already set stands.
 macro_rules! block {
@@ -62,6 +62,8 @@ pub struct Account {
     pub origin: Option<String>,
     /// Nobody sends before this moment, and why.
     pub block: Option<(Time, String)>,
+    /// Luma refuses the key, its plan or its calendar: only a person ends that.
+    pub is_refused: bool,
     /// Bytes of the largest body worth trying, and until when that is believed.
     pub max_body: Option<(usize, Time)>,
     /// Members in the ledger.
@@ -75,6 +77,7 @@ struct AccountRow {
     origin: Option<String>,
     blocked_until: Option<Time>,
     block_reason: Option<String>,
+    block_cause: Option<String>,
     max_body: Option<i64>,
     max_body_until: Option<Time>,
     members: i64,
@@ -88,6 +91,7 @@ impl From<AccountRow> for Account {
             identity: row.identity,
             origin: row.origin,
             block: row.blocked_until.zip(row.block_reason),
+            is_refused: row.block_cause.as_deref() == Some(BlockCause::Refused.as_str()),
             max_body: max_body.zip(row.max_body_until),
             members: row.members.unsigned_abs(),
         }
@@ -97,7 +101,7 @@ impl From<AccountRow> for Account {
 /// What `Account` is read from.
 macro_rules! account_columns {
     () => {
-        "select name, identity, origin, blocked_until, block_reason, max_body, max_body_until, members
+        "select name, identity, origin, blocked_until, block_reason, block_cause, max_body, max_body_until, members
            from accounts "
     };
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Result, Store, StoreError, dialect::storable, write_tx};
+use super::{Result, Store, StoreError, dialect::storable, read, write_tx};
 use crate::clock::Time;
 use crate::domain::event::{Field, Fields};
 
@@ -95,6 +95,22 @@ macro_rules! note_key {
 }
 
 impl Store {
+    /// What was made under a key, where somebody has used it.
+    pub async fn enqueued_before(&self, key: &RequestKey<'_>, now: Time) -> Result<Option<Enqueued>> {
+        let known: Option<(String, String)> = read!(self, db => {
+            sqlx::query_as("select asked, ids from request_keys where key = $1 and created_at >= $2")
+                .bind(key.key)
+                .bind(now.minus(KEPT))
+                .fetch_optional(db)
+                .await?
+        });
+        known
+            .map(|(asked, ids)| {
+                Ok(if asked == key.asked { Enqueued::Before(numbers(&ids)?) } else { Enqueued::Otherwise })
+            })
+            .transpose()
+    }
+
     /// Puts members into the queue of an account.
     pub async fn enqueue_members(
         &self,

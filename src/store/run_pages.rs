@@ -105,6 +105,16 @@ impl Store {
         });
         Ok(rows.unsigned_abs())
     }
+
+    /// The workers that have requests of a run under way.
+    pub async fn senders(&self, run: i64) -> Result<Vec<i64>> {
+        Ok(read!(self, db => {
+            sqlx::query_scalar("select distinct worker_id from attempts where verdict is null and run_id = $1")
+                .bind(run)
+                .fetch_all(db)
+                .await?
+        }))
+    }
 }
 
 /// Text that stands for itself in a `like`.

@@ -32,11 +32,27 @@ fn name_of(host: &str) -> Option<&str> {
 
 /// Whether a request that changes something comes from a page of ours, or from no page at all: what browsers
 /// say of themselves, which no page can make them leave out.
-pub(super) fn is_from_here(host: &str, origin: Option<&str>, fetch_site: Option<&str>) -> bool {
+///
+/// A proxy may leave out the port that the browser sees, or add the usual one: under a name of `hosts` the name decides.
+pub(super) fn is_from_here(
+    host: &str,
+    origin: Option<&str>,
+    fetch_site: Option<&str>,
+    hosts: &[String],
+) -> bool {
     let is_same_site = fetch_site.is_none_or(|site| site == "same-origin" || site == "none");
     let is_same_origin = origin.is_none_or(|origin| {
-        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        let usual = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return false,
+        };
+        let plain = |authority: &str| authority.strip_suffix(usual).unwrap_or(authority).to_ascii_lowercase();
+        let name =
+            name_of(authority).filter(|name| hosts.iter().any(|known| name.eq_ignore_ascii_case(known)));
+        let is_named = name.zip(name_of(host)).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
+        is_named || plain(authority) == plain(host)
     });
     is_same_site && is_same_origin
 }
@@ -94,7 +110,7 @@ mod tests {
         for (origin, site) in
             [(None, None), (ours, None), (ours, Some("same-origin")), (Some("https://localhost:8080"), None)]
         {
-            assert!(is_from_here(host, origin, site), "{origin:?} {site:?}");
+            assert!(is_from_here(host, origin, site, &[]), "{origin:?} {site:?}");
         }
         for (origin, site) in [
             (Some("null"), None),
@@ -105,7 +121,30 @@ mod tests {
             (ours, Some("cross-site")),
             (None, Some("same-site")),
         ] {
-            assert!(!is_from_here(host, origin, site), "{origin:?} {site:?}");
+            assert!(!is_from_here(host, origin, site, &[]), "{origin:?} {site:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_leave_a_port_out_or_name_the_usual_one() {
+        let hosts = ["sync.example.org".to_owned()];
+        for (host, origin) in [
+            ("sync.example.org:443", "https://sync.example.org"),
+            ("sync.example.org", "https://Sync.example.org:443"),
+            ("sync.example.org", "https://sync.example.org:8443"),
+            ("localhost", "http://localhost:80"),
+        ] {
+            assert!(is_from_here(host, Some(origin), Some("same-origin"), &hosts), "{host} {origin}");
+        }
+        for (host, origin) in [
+            ("sync.example.org", "https://evil.example"),
+            ("sync.example.org", "https://sync.example.org.evil.example"),
+            ("sync.example.org", "https://sync.example.org@evil.example"),
+            ("localhost:8080", "https://sync.example.org"),
+            ("localhost:8080", "http://localhost:80"),
+            ("sync.example.org", "ftp://sync.example.org"),
+        ] {
+            assert!(!is_from_here(host, Some(origin), None, &hosts), "{host} {origin}");
         }
     }
 

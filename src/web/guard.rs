@@ -3,21 +3,25 @@
 //! In: the host, the page it came from, the size and time of its body, who asks. Out: headers that keep a
 //! browser from doing more than the page needs, and faults as pages or as JSON.
 
+use std::error::Error as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName};
+use axum::http::response::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::json;
 
-use super::access::{is_from_here, is_host_ours};
+use super::access::{is_from_here, is_host_ours, place_to_go};
 use super::fault::{Fault, Said};
 use super::guesses::Guess;
 use super::layout::fault_page;
+use super::mask::without_addresses;
 use super::server::Ends;
 use super::sign_in::{SIGN_IN, cookie_of};
 use super::site::Site;
@@ -42,14 +46,28 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 /// What a proxy adds: whoever is behind it may be anybody.
-const PROXIED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const PROXIED: [&str; 10] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+];
 
 /// Dresses faults, and adds the headers that every answer has.
 pub(super) async fn dress(request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with(API);
     let mut response = next.run(request).await;
-    if let Some(Said(text)) = response.extensions().get().cloned() {
-        let (status, headers) = (response.status(), response.headers().clone());
+    let said = response.extensions().get().cloned().or_else(|| undressed(&response));
+    if let Some(Said(text)) = said {
+        let (status, mut headers) = (response.status(), response.headers().clone());
+        headers.remove(header::CONTENT_TYPE);
+        headers.remove(header::CONTENT_LENGTH);
         response = if is_api {
             let body = json!({ "error": text }).to_string();
             ([(header::CONTENT_TYPE, "application/json")], body).into_response()
@@ -66,6 +84,18 @@ pub(super) async fn dress(request: Request, next: Next) -> Response {
     response
 }
 
+/// What the router itself has refused.
+fn undressed(response: &Response) -> Option<Said> {
+    let is_dressed = is_of_kind(response, &["text/html", "application/", "text/csv", "text/event-stream"]);
+    let said = match response.status() {
+        _ if is_dressed => return None,
+        StatusCode::METHOD_NOT_ALLOWED => "This cannot be asked for in this way.",
+        status if status.is_client_error() => "There is nothing here.",
+        _ => return None,
+    };
+    Some(Said(said.to_owned()))
+}
+
 /// Lets in who may come, by a name of ours and from a page of ours, with a body of a decent size.
 pub(super) async fn admit(
     State(site): State<Site>,
@@ -74,10 +104,41 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     match checked(&site, ends, request).await {
-        Ok(request) => next.run(request).await,
+        Ok(request) => {
+            let is_stranger = matches!(request.extensions().get(), Some(Visitor::Stranger { .. }) | None);
+            let response = next.run(request).await;
+            if is_stranger { for_strangers(response).await } else { response }
+        }
         Err(Refusal::Fault(fault)) => fault.into_response(),
         Err(Refusal::SignIn(from)) => Redirect::to(&format!("{SIGN_IN}?to={from}")).into_response(),
     }
+}
+
+/// Names that hold an address are shown without it.
+async fn for_strangers(response: Response) -> Response {
+    let is_text = is_of_kind(&response, &["text/html", "application/json"]);
+    if !is_text {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    match to_bytes(body, usize::MAX).await {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            Response::from_parts(without_length(parts), Body::from(without_addresses(&text).into_owned()))
+        }
+        Err(_) => Fault::Database.into_response(),
+    }
+}
+
+/// The length that was told is another's.
+fn without_length(mut parts: Parts) -> Parts {
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts
+}
+
+fn is_of_kind(response: &Response, kinds: &[&str]) -> bool {
+    let kind = text(response.headers(), "content-type").unwrap_or_default();
+    kinds.iter().any(|known| kind.starts_with(known))
 }
 
 enum Refusal {
@@ -102,7 +163,7 @@ async fn checked(site: &Site, ends: Ends, mut request: Request) -> Result<Reques
     }
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     let (origin, fetch_site) = (text(headers, "origin"), text(headers, "sec-fetch-site"));
-    if is_change && !is_from_here(host, origin, fetch_site) {
+    if is_change && !is_from_here(host, origin, fetch_site, &site.hosts) {
         return Err(Fault::OtherSite.into());
     }
     let visitor = visitor(site, ends, headers)?;
@@ -110,6 +171,8 @@ async fn checked(site: &Site, ends: Ends, mut request: Request) -> Result<Reques
     if !visitor.may_read(site, headers) && !is_public(path) {
         let is_page = *request.method() == Method::GET && !path.starts_with(API) && path != "/metrics";
         let from = request.uri().path_and_query().map_or("/", |from| from.as_str());
+        // What is behind the `?` may be an address that somebody typed; a stream is no place to come back to.
+        let from = if path == "/live" { "/" } else { place_to_go(from) };
         return Err(if is_page { Refusal::SignIn(escaped(from)) } else { Fault::SignIn.into() });
     }
     request.extensions_mut().insert(visitor);
@@ -143,14 +206,26 @@ fn visitor(site: &Site, ends: Ends, headers: &HeaderMap) -> Result<Visitor, Faul
     let stranger = Visitor::Stranger { may_sign_in: site.token.is_some() };
     if let Some(bearer) = text(headers, "authorization").and_then(|said| said.strip_prefix("Bearer ")) {
         let Some(token) = &site.token else { return Err(Fault::NoToken) };
-        return match site.guesses.judge(ends.from, now, || token.is(bearer.trim())) {
+        return match site.guesses.judge(guesser(ends, headers), now, || token.is(bearer.trim())) {
             Guess::Right => Ok(Visitor::Program),
-            Guess::Wrong => Err(Fault::SignIn),
+            Guess::Wrong => {
+                tracing::warn!(from = %guesser(ends, headers), "a program gave a wrong token");
+                Err(Fault::SignIn)
+            }
             Guess::TooSoon(wait) => Err(Fault::TooSoon(wait)),
         };
     }
     let visit = cookie_of(headers, ends.port).and_then(|word| site.sessions.find(&word, now));
     Ok(visit.map_or(stranger, Visitor::Person))
+}
+
+/// Whose guess it is: of a proxy on this machine the one for whom it asks, so that nobody pays for others.
+pub(super) fn guesser(ends: Ends, headers: &HeaderMap) -> IpAddr {
+    let named = || {
+        let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+        last.rsplit(',').next()?.trim().parse().ok()
+    };
+    if ends.from.to_canonical().is_loopback() { named().unwrap_or(ends.from) } else { ends.from }
 }
 
 impl Visitor {
@@ -171,7 +246,10 @@ async fn with_body(request: Request) -> Result<Request, Fault> {
     let (parts, body) = request.into_parts();
     let clock = Clock::system();
     let bytes = tokio::select! {
-        read = to_bytes(body, BODY) => read.map_err(|_| Fault::TooLarge)?,
+        read = to_bytes(body, BODY) => read.map_err(|error| {
+            let is_too_large = error.source().is_some_and(|why| why.is::<http_body_util::LengthLimitError>());
+            if is_too_large { Fault::TooLarge } else { Fault::Wrong("The request broke off, or is no HTTP.".to_owned()) }
+        })?,
         () = clock.sleep(BODY_TIME) => return Err(Fault::TooSlow),
     };
     Ok(Request::from_parts(parts, Body::from(bytes)))

@@ -97,18 +97,25 @@ impl Site {
     pub(super) async fn keep_notes(&self, stop: &Stop) {
         let clock = Clock::system();
         while !stop.is_requested() {
-            // From the first of its requests on, also where nobody watches yet.
-            let counted = self.count_requests(&mut *self.tally.lock().await).await;
-            if let Err(fault) = counted {
-                tracing::debug!(?fault, "requests are counted later");
-            }
-            if let Err(fault) = self.note().await {
-                tracing::debug!(?fault, "how much waits is noted later");
+            tokio::select! {
+                () = self.keep_note() => {}
+                () = stop.requested() => {}
             }
             tokio::select! {
                 () = clock.sleep(NOTE) => {}
                 () = stop.requested() => {}
             }
+        }
+    }
+
+    async fn keep_note(&self) {
+        // From the first of its requests on, also where nobody watches yet.
+        let counted = self.count_requests(&mut *self.tally.lock().await).await;
+        if let Err(fault) = counted {
+            tracing::debug!(?fault, "requests are counted later");
+        }
+        if let Err(fault) = self.note().await {
+            tracing::debug!(?fault, "how much waits is noted later");
         }
     }
 }
@@ -139,8 +146,8 @@ fn by_minute(notes: &[(Time, u64)], from: Time, now: Time) -> Vec<Option<u64>> {
 
 /// How many of so many in a window may leave in one span.
 fn of_span(requests: u32, window: Duration) -> u64 {
-    let windows = SPAN.as_micros() / window.as_micros().max(1);
-    u64::try_from(u128::from(requests) * windows.max(1)).unwrap_or(u64::MAX)
+    let allowed = u128::from(requests) * SPAN.as_micros() / window.as_micros().max(1);
+    u64::try_from(allowed.max(requests.into())).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

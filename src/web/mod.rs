@@ -17,7 +17,9 @@ mod health;
 mod history;
 mod layout;
 mod live;
+mod mask;
 mod metrics;
+mod outlet;
 mod overview;
 mod parts;
 mod people;
@@ -38,6 +40,7 @@ mod site;
 mod snapshot;
 mod standing;
 mod token;
+mod verdict;
 mod visitor;
 
 pub use server::{Server, WebError};

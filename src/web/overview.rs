@@ -8,13 +8,14 @@ use super::chart::Chart;
 use super::fault::Fault;
 use super::history::{History, SPANS};
 use super::layout::{Here, Page};
-use super::parts::{Mood, run_table, worker_place};
+use super::parts::{run_table, worker_place};
 use super::site::Site;
 use super::snapshot::{AccountState, Snapshot};
+use super::verdict::verdict;
 use super::visitor::Visitor;
 use crate::clock::Time;
 use crate::domain::expect::Standing;
-use crate::domain::waiting::waits;
+use crate::domain::state::RunStatus;
 use crate::domain::words::{count, moment, span, time_of_day};
 
 /// The page.
@@ -42,46 +43,22 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Result<R
     Ok(Page::new("Overview", Here::Overview).live().show(&site, &visitor, &content))
 }
 
-/// The one sentence: the worst that is the case.
-pub(super) fn verdict(snapshot: &Snapshot) -> (Mood, String) {
-    let stopped = snapshot.stopped.len() + snapshot.standing.len();
-    if snapshot.alive() == 0 {
-        return (Mood::Bad, "No process keeps its heartbeat: nothing is sent.".to_owned());
-    }
-    if stopped > 0 {
-        let stand = if stopped == 1 { "stands" } else { "stand" };
-        return (Mood::Bad, format!("{} {stand} still and wait for a person.", count(stopped as u64, "run")));
-    }
-    if snapshot.unknown() > 0 {
-        return (Mood::Warn, format!("{} may or may not exist on Luma.", count(snapshot.unknown(), "event")));
-    }
-    if !snapshot.held.is_empty() {
-        return (Mood::Warn, format!("{} held for approval.", count(snapshot.held.len() as u64, "run")));
-    }
-    if let Some(source) = snapshot.overdue.first() {
-        let how = if source.standing == Standing::Late { "is late" } else { "was too short" };
-        return (Mood::Warn, format!("The source {} {how}.", source.name));
-    }
-    if let Some((account, (until, _))) =
-        snapshot.accounts.iter().find_map(|account| Some((account, account.block.as_ref()?)))
-    {
-        let until = moment(*until);
-        return (Mood::Warn, format!("Nothing is sent for account {} until {until}.", account.name));
-    }
-    (Mood::Good, format!("All is well: {}.", waits(snapshot.waiting(), snapshot.oldest())))
-}
-
 /// What only a person can end.
 fn for_a_person(snapshot: &Snapshot) -> Markup {
     let is_nothing = snapshot.stopped.is_empty()
         && snapshot.standing.is_empty()
         && snapshot.held.is_empty()
         && snapshot.overdue.is_empty()
+        && snapshot.unwell.is_empty()
+        && snapshot.refused().next().is_none()
         && snapshot.unknown() == 0;
     html! {
         @if !is_nothing {
             h2 { "Waits for a person" }
             ul {
+                @for (account, why) in snapshot.refused() {
+                    li { "Luma refuses the key of account " (account) ": " (why) ". Mend it; it is tried again by itself." }
+                }
                 @for run in &snapshot.stopped {
                     li { a href=(format!("/runs/{run}")) { "Run " (run) } " stopped with rows left to send." }
                 }
@@ -95,6 +72,15 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
                     li { a href="/events" { (count(snapshot.unknown(), "event")) } " may or may not exist on Luma." }
                 }
                 @for source in &snapshot.overdue { li { (overdue(source, snapshot)) } }
+                @for run in &snapshot.unwell {
+                    li {
+                        a href=(format!("/runs/{}", run.id)) { "Run " (run.id) } " (" (run.label) ") "
+                        @match &run.reason {
+                            Some(reason) if run.status == RunStatus::Failed => { "failed: " (reason) "." },
+                            _ => { "left rows that were not sent." },
+                        }
+                    }
+                }
             }
         }
     }
@@ -123,7 +109,10 @@ fn account_card(account: &AccountState, snapshot: &Snapshot) -> Markup {
         h3 { (account.name) }
         dl.facts {
             dt { "Queue" }
-            dd { (depth.new) " new, " (depth.pending) " pending, " (depth.in_flight) " in flight" }
+            dd {
+                (depth.new) " new, " (depth.pending) " pending, " (depth.in_flight) " in flight"
+                @if depth.held > 0 { ", " (depth.held) " held" }
+            }
             @if let Some(oldest) = depth.oldest.filter(|_| depth.new + depth.pending > 0) {
                 dt { "Oldest" } dd { (span(snapshot.at.since(oldest))) }
             }

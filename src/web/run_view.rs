@@ -50,6 +50,8 @@ pub(super) struct RunNumbers {
     pub(super) requests: u64,
     pub(super) times: RunTimes,
     pub(super) to_prove: u64,
+    /// Workers that have requests of it under way.
+    senders: Vec<i64>,
     /// Some of the new people, while it is held for their number: for nobody but whoever is signed in.
     pub(super) people: Vec<Sample>,
     /// Requests that it takes at most, while it is held.
@@ -158,6 +160,7 @@ impl Site {
             requests: store.run_requests(id).await?,
             times: store.run_times(&run).await?,
             to_prove: store.rows_to_prove(id).await?,
+            senders: store.senders(id).await?,
             run,
         })
     }
@@ -188,9 +191,21 @@ impl Site {
             unknown: numbers.counts.unknown,
             to_prove: numbers.to_prove,
             due: numbers.times.due,
+            silent_until: self.silent_until(&numbers.senders).await?,
             ..self.facts_of(&view.run.account).await?
         };
         Ok(Waiting::of(&facts, self.clock.now()))
+    }
+
+    /// Until when rows belong to these workers, where none of them has kept its heartbeat.
+    async fn silent_until(&self, senders: &[i64]) -> Result<Option<Time>, Fault> {
+        let lease = self.fleet.engines().next().map_or(Duration::ZERO, |engine| engine.settings().lease);
+        let now = self.clock.now();
+        let snapshot = self.snapshot().await?;
+        let senders: Vec<_> = snapshot.workers.iter().filter(|worker| senders.contains(&worker.id)).collect();
+        // A heartbeat comes long before half of the lease is over.
+        let are_silent = senders.iter().all(|worker| worker.lease_until.since(now) < lease / 2);
+        Ok(senders.iter().map(|worker| worker.lease_until).max().filter(|_| are_silent))
     }
 
     /// What holds up whatever an account sends, and nothing of what that is.
@@ -200,6 +215,7 @@ impl Site {
         let quota = known.and_then(|known| known.quota);
         Ok(Facts {
             block: known.and_then(|known| known.block.clone()),
+            is_refused: known.is_some_and(|known| known.is_refused),
             workers: snapshot.alive(),
             is_configured: self.fleet.engines().any(|engine| engine.account() == account),
             // Of an account without a quota nothing is known that would hold it up.

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::outlet::Outlet;
 use super::routes::routes;
 use super::site::{Pages, Site};
 use crate::clock::Clock;
@@ -142,7 +143,7 @@ async fn converse(
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Outlet::new(stream)), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     // Real time: a connection is the world's, whatever a test's clock shows.
     let clock = Clock::system();

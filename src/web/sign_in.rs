@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::access::place_to_go;
 use super::fault::Fault;
+use super::guard::guesser;
 use super::guesses::Guess;
 use super::layout::{Here, Page, signed};
 use super::server::Ends;
@@ -75,14 +76,15 @@ pub(super) async fn enter(
     request: Request,
 ) -> Result<Response, Fault> {
     let is_https = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let from = guesser(ends, request.headers());
     let Form { token, name, to } = form_of(request, &site).await?;
     let Some(known) = &site.token else { return Err(Fault::NoToken) };
     let now = site.clock.now();
-    match site.guesses.judge(ends.from, now, || known.is(token.unwrap_or_default().trim())) {
+    match site.guesses.judge(from, now, || known.is(token.unwrap_or_default().trim())) {
         Guess::Right => {}
         Guess::TooSoon(wait) => return Err(Fault::TooSoon(wait)),
         Guess::Wrong => {
-            tracing::warn!(from = %ends.from, "somebody gave a wrong token");
+            tracing::warn!(%from, "somebody gave a wrong token");
             let mut response = page(&site, &visitor, to.as_deref(), Some("This is not the token."));
             *response.status_mut() = axum::http::StatusCode::UNAUTHORIZED;
             return Ok(response);

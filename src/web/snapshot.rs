@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::fault::Fault;
 use super::site::Site;
+use super::verdict::unwell;
 use crate::clock::Time;
 use crate::domain::expect::{Expectation, Pass, Standing};
 use crate::domain::state::RunStatus;
@@ -18,6 +19,8 @@ const LASTS: Duration = Duration::from_secs(2);
 /// Runs that are named; those that wait for approval are, as far as anybody can look at them.
 const RUNS: u32 = 8;
 const HELD: u32 = 200;
+/// Runs that are looked through for those that left rows unsent.
+const LAST: u32 = 50;
 
 /// The state of all things.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct Snapshot {
     /// Runs that wait for approval.
     pub(super) held: Vec<Run>,
     pub(super) recent: Vec<Run>,
+    /// The last ones of their lists that left rows unsent a short while ago, and are not brought back.
+    pub(super) unwell: Vec<Run>,
     pub(super) schedules: Vec<NextFire>,
     /// Sources that are late or short.
     pub(super) overdue: Vec<OverdueSource>,
@@ -50,6 +55,8 @@ pub(super) struct AccountState {
     /// None of an account that this process does not have.
     pub(super) quota: Option<Quota>,
     pub(super) block: Option<(Time, String)>,
+    /// Luma refuses the key: only a person ends that.
+    pub(super) is_refused: bool,
 }
 
 /// What may still be sent.
@@ -99,6 +106,12 @@ impl Snapshot {
         self.accounts.iter().map(|account| account.events.unknown).sum()
     }
 
+    /// Accounts whose key Luma refuses, and why.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, &str)> {
+        let refused = self.accounts.iter().filter(|account| account.is_refused);
+        refused.filter_map(|account| Some((account.name.as_str(), account.block.as_ref()?.1.as_str())))
+    }
+
     /// How long the oldest row has waited.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let waits = self.accounts.iter().filter(|account| account.depth.new + account.depth.pending > 0);
@@ -125,14 +138,16 @@ impl Site {
             }
         }
         let held = RunFilter { status: Some(RunStatus::Held), ..RunFilter::default() };
+        let (last, stopped) = (self.store.runs(LAST).await?, self.store.stopped_runs(None).await?);
         let mut snapshot = Snapshot {
             at: now,
             accounts,
             workers: self.store.workers().await?,
-            stopped: self.store.stopped_runs(None).await?,
             standing: self.store.standing_runs().await?,
             held: self.store.runs_page(&held, HELD).await?,
-            recent: self.store.runs(RUNS).await?,
+            unwell: unwell(&last, now).into_iter().filter(|run| !stopped.contains(&run.id)).collect(),
+            stopped,
+            recent: last.into_iter().take(RUNS as usize).collect(),
             schedules: self.next_fires(now).await?,
             overdue: self.overdue(now).await?,
             stamp: 0,
@@ -165,6 +180,7 @@ impl Site {
             proof: store.proof_left(name).await?,
             quota,
             block: known.block.clone().filter(|(until, _)| *until > now),
+            is_refused: known.is_refused && known.block.as_ref().is_some_and(|(until, _)| *until > now),
         })
     }
 
@@ -199,6 +215,11 @@ impl Site {
 }
 
 impl AccountState {
+    /// Something waits for it, and nobody here sends that.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.quota.is_none() && self.has_work()
+    }
+
     fn has_work(&self) -> bool {
         let (depth, events) = (&self.depth, &self.events);
         depth.new + depth.pending + depth.in_flight + events.new + events.pending + events.unknown > 0
@@ -207,10 +228,10 @@ impl AccountState {
 
 /// A digest of what is shown. The leases of workers that live go on all the time, and say nothing.
 fn stamp(snapshot: &Snapshot) -> u64 {
-    let Snapshot { accounts, stopped, standing, held, recent, schedules, overdue, .. } = snapshot;
+    let Snapshot { accounts, stopped, standing, held, recent, unwell, schedules, overdue, .. } = snapshot;
     let alive = snapshot.alive();
     let shown = format!(
-        "{accounts:?} {} {alive} {stopped:?} {standing:?} {held:?} {recent:?} {schedules:?} {overdue:?}",
+        "{accounts:?} {} {alive} {stopped:?} {standing:?} {held:?} {recent:?} {unwell:?} {schedules:?} {overdue:?}",
         snapshot.workers.len()
     );
     xxh3_64(shown.as_bytes())

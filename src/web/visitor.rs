@@ -101,7 +101,7 @@ impl<T: DeserializeOwned> FromRequestParts<Site> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &Site) -> Result<Self, Fault> {
         let query = parts.uri.query().unwrap_or_default();
-        fields(query.as_bytes()).map(Self).ok_or(Fault::NotFound)
+        fields(query.as_bytes()).map(Self).ok_or_else(|| Fault::Wrong("There is no such page.".to_owned()))
     }
 }
 
@@ -122,6 +122,10 @@ impl FromRequestParts<Site> for Number {
 
 /// Names and texts as forms and addresses bear them; an empty one is none.
 fn fields<T: DeserializeOwned>(encoded: &[u8]) -> Option<T> {
+    // A text with a NUL cannot be looked for in every database, and nobody types one.
+    if url::form_urlencoded::parse(encoded).any(|(_, text)| text.contains('\0')) {
+        return None;
+    }
     let fields = url::form_urlencoded::parse(encoded)
         .filter(|(_, text)| !text.is_empty())
         .map(|(name, text)| (name.into_owned(), Value::String(text.into_owned())));

@@ -77,7 +77,15 @@ pub(super) async fn members(
     let Members { account, members } = read(&body)?;
     let account = account.unwrap_or_else(|| MAIN.to_owned());
     check_number(members.len(), MOST_MEMBERS)?;
-    site.store.account(&account).await?.ok_or_else(no_account)?;
+    let digests = Digests::of("members", &headers, &body)?;
+    let key = digests.as_ref().map(Digests::key);
+    if let Some(before) = repeated(&site, key.as_ref()).await? {
+        return told(&account, "members", before);
+    }
+    // No account has such a name, and not every database can be asked for it.
+    if account.contains('\0') || site.store.account(&account).await?.is_none() {
+        return Err(no_account());
+    }
     let engine = engine(&site, &account);
     let (mut wishes, mut wrong) = (Vec::with_capacity(members.len()), Vec::new());
     for (place, member) in members.into_iter().enumerate() {
@@ -89,8 +97,6 @@ pub(super) async fn members(
     if !wrong.is_empty() {
         return Ok(refusal(&wrong));
     }
-    let digests = Digests::of("members", &headers, &body)?;
-    let key = digests.as_ref().map(Digests::key);
     let enqueued = site.store.enqueue_members(&account, &wishes, key.as_ref(), site.clock.now()).await?;
     site.snapshots.forget();
     told(&account, "members", enqueued)
@@ -107,6 +113,11 @@ pub(super) async fn events(
     let Events { account, events } = read(&body)?;
     let account = account.unwrap_or_else(|| MAIN.to_owned());
     check_number(events.len(), MOST_EVENTS)?;
+    let digests = Digests::of("events", &headers, &body)?;
+    let key = digests.as_ref().map(Digests::key);
+    if let Some(before) = repeated(&site, key.as_ref()).await? {
+        return told(&account, "events", before);
+    }
     let engine = engine(&site, &account).ok_or_else(no_account)?;
     let (mut rows, mut wrong) = (Vec::with_capacity(events.len()), Vec::new());
     for (place, event) in events.iter().enumerate() {
@@ -118,11 +129,17 @@ pub(super) async fn events(
     if !wrong.is_empty() {
         return Ok(refusal(&wrong));
     }
-    let digests = Digests::of("events", &headers, &body)?;
-    let key = digests.as_ref().map(Digests::key);
     let enqueued = site.store.enqueue_events(&account, &rows, key.as_ref(), site.clock.now()).await?;
     site.snapshots.forget();
     told(&account, "events", enqueued)
+}
+
+/// What was made under this key already: it stands, also where the same rows would be judged otherwise today.
+async fn repeated(site: &Site, key: Option<&RequestKey<'_>>) -> Result<Option<Enqueued>, Fault> {
+    match key {
+        Some(key) => Ok(site.store.enqueued_before(key, site.clock.now()).await?),
+        None => Ok(None),
+    }
 }
 
 fn check_number(rows: usize, most: usize) -> Result<(), Fault> {

@@ -12,12 +12,12 @@ use crate::domain::event::EventState;
 use crate::domain::guard::Concern;
 use crate::store::{CauseGroup, EventRow, Run, RunCounts};
 use crate::web::fault::Fault;
-use crate::web::overview::verdict;
 use crate::web::parts::outcomes;
 use crate::web::runs::{Wanted, known};
 use crate::web::schedules::{FireView, ScheduleView};
 use crate::web::site::Site;
 use crate::web::snapshot::{AccountState, Snapshot};
+use crate::web::verdict::verdict;
 use crate::web::visitor::{Asked, Number};
 
 /// Things of one answer.
@@ -55,7 +55,7 @@ pub(super) async fn status(State(site): State<Site>) -> Answer {
 }
 
 fn account_json(account: &AccountState) -> Value {
-    let AccountState { name, depth, events, members, proof, quota, block } = account;
+    let AccountState { name, depth, events, members, proof, quota, block, is_refused } = account;
     json!({
         "account": name,
         "queue": { "new": depth.new, "pending": depth.pending, "in_flight": depth.in_flight, "stopped": depth.stopped },
@@ -71,6 +71,7 @@ fn account_json(account: &AccountState) -> Value {
         })),
         "blocked_until": block.as_ref().map(|(until, _)| until.to_string()),
         "block_reason": block.as_ref().map(|(_, why)| why),
+        "key_refused": is_refused,
     })
 }
 
