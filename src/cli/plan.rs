@@ -10,10 +10,9 @@ use super::signals::Signals;
 use super::sources::source_of;
 use super::workshop::{Desk, Workshop};
 use super::{out, plan_file, plan_text, sync};
-use crate::clock::Time;
 use crate::config;
-use crate::domain::state::{Kind, RunStatus};
-use crate::engine::{Engine, EngineError, PlannedFile, PlannedInput, Stop, printable};
+use crate::domain::state::Kind;
+use crate::engine::{Engine, EngineError, Outlook, PlannedFile, PlannedInput, Rest, Stop, printable};
 use crate::store::HeldRun;
 
 /// All that a plan says.
@@ -39,30 +38,6 @@ pub(super) struct Before {
     pub(super) file: String,
     pub(super) run: i64,
     pub(super) rest: Rest,
-}
-
-/// What the run of a file has left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    Nothing,
-    /// A sync of the same bytes goes on with it.
-    Some,
-    /// It waits for a person.
-    Held,
-}
-
-/// What an account may send, and has to besides.
-#[derive(Clone, Debug)]
-pub(super) struct Outlook {
-    pub(super) account: String,
-    /// Requests that may leave now, and in every window.
-    pub(super) left: u32,
-    pub(super) allowed: u32,
-    pub(super) window: std::time::Duration,
-    /// Rows and requests that earlier runs have left.
-    pub(super) waiting: (u64, u64),
-    /// Until when nothing leaves, and why.
-    pub(super) blocked: Option<(Time, String)>,
 }
 
 /// The command.
@@ -107,7 +82,7 @@ pub(super) async fn look(what: &Selection, workshop: &Workshop, stop: &Stop) -> 
     let mut forecast = Forecast { held: workshop.store.held_runs().await?, ..Forecast::default() };
     for desk in workshop.desks() {
         let engine = desk.engine.looking_only();
-        forecast.accounts.push(outlook(&desk).await?);
+        forecast.accounts.push(engine.outlook(desk.account.luma.rate_limit.window).await?);
         if what.names_nothing() {
             for (kind, taking) in engine.files_of_folder().await? {
                 forecast.file(engine.plan_file(kind, &taking, stop).await, &taking.name, &desk).await?;
@@ -158,7 +133,7 @@ impl Forecast {
                 }
             }
             Ok(PlannedFile::Before(run)) => {
-                let rest = rest_of(desk, run).await?;
+                let rest = desk.engine.rest_of(run).await?;
                 self.before.push(Before { file: printable(name), run, rest });
             }
             Err(error) => self.trouble(error)?,
@@ -201,27 +176,4 @@ impl Forecast {
         self.troubles.push(explain_std(error).trim_start_matches("error: ").to_owned());
         Ok(())
     }
-}
-
-async fn rest_of(desk: &Desk<'_>, run_id: i64) -> Result<Rest, EngineError> {
-    let store = &desk.workshop.store;
-    if store.run(run_id).await?.is_some_and(|run| run.status == RunStatus::Held) {
-        return Ok(Rest::Held);
-    }
-    let is_left = desk.engine.looks_left(run_id).await? > 0 || store.has_work(run_id).await?;
-    Ok(if is_left { Rest::Some } else { Rest::Nothing })
-}
-
-async fn outlook(desk: &Desk<'_>) -> anyhow::Result<Outlook> {
-    let (store, rate, name) = (&desk.workshop.store, desk.account.luma.rate_limit, desk.engine.account());
-    let (now, allowed) = (desk.workshop.clock.now(), rate.requests - rate.reserve);
-    let block = store.account(name).await?.and_then(|known| known.block);
-    Ok(Outlook {
-        account: name.to_owned(),
-        left: store.quota_left(name, allowed, rate.window, now).await?,
-        allowed,
-        window: rate.window,
-        waiting: store.left_to_send(name).await?,
-        blocked: block.filter(|(until, _)| *until > now),
-    })
 }

@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use super::args::{KindChoice, SandboxChoice, Selection};
-use super::plan::{Forecast, Rest};
+use super::plan::Forecast;
 use crate::clock::Time;
 use crate::domain::state::Kind;
-use crate::engine::PlannedInput;
+use crate::engine::{PlannedInput, Rest};
 use crate::store::{Run, RunSource};
 
 /// What this release writes and reads.

@@ -5,12 +5,16 @@
 
 mod events;
 mod folder;
+mod outlook;
 mod queue;
 mod requests;
+mod said;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use outlook::{Outlook, Rest};
 
 use super::ahead::LedgerAhead;
 use super::awaited::Awaited;
