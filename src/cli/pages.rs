@@ -33,6 +33,7 @@ pub(super) async fn open(workshop: &Workshop, stop: &Stop) -> anyhow::Result<Opt
         clock: workshop.clock.clone(),
         token,
         hosts: web.hosts.clone(),
+        max_upload: web.max_upload,
         is_open: address.ip().is_loopback() && web.hosts.is_empty(),
         work: stop.clone(),
     };

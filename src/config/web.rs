@@ -24,6 +24,8 @@ pub struct Web {
     pub is_by_default: bool,
     /// Further names under which the pages are reached.
     pub hosts: Vec<String>,
+    /// Bytes of a file that is uploaded.
+    pub max_upload: u64,
     token: Option<Result<SecretString, Problem>>,
 }
 
@@ -45,6 +47,7 @@ pub(super) fn web(reader: &mut Reader<'_>) -> Web {
         let message = format!("names `{}`, which is no host", shown(odd));
         reader.wrong("web.hosts", Wrong::new(message, "write names without a port, like `sync.example.org`"));
     }
+    let max_upload = reader.size("web.max_upload", 1 << 10);
     let token = token(reader);
     if let Some(address) = listen.filter(|_| token.is_none()) {
         if !address.ip().is_loopback() {
@@ -55,7 +58,7 @@ pub(super) fn web(reader: &mut Reader<'_>) -> Web {
             reader.wrong("web.hosts", Wrong::new(message, TOKEN_HINT));
         }
     }
-    Web { listen, is_by_default, hosts, token }
+    Web { listen, is_by_default, hosts, max_upload, token }
 }
 
 fn listen(text: &str) -> Result<Option<SocketAddr>, Wrong> {
@@ -112,6 +115,8 @@ mod tests {
         assert_eq!(web.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
         assert!(web.is_by_default);
         assert!(web.token().expect("none").is_none());
+        assert_eq!(web.max_upload, 200 << 20);
+        assert_eq!(load(&of("max_upload = \"3MB\"")).expect("sound").web.max_upload, 3_000_000);
         assert_eq!(load(&of("listen = \"\"")).expect("sound").web.listen, None);
         let named = load(&of("listen = \"localhost:0\"")).expect("sound").web;
         assert_eq!(named.listen, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
@@ -143,7 +148,13 @@ mod tests {
 
     #[test]
     fn odd_addresses_and_names_are_refused() {
-        for lines in ["listen = \"8080\"", "listen = \"example.org:80\"", "hosts = [\"a:80\"]"] {
+        for lines in [
+            "max_upload = \"much\"",
+            "max_upload = \"9B\"",
+            "listen = \"8080\"",
+            "listen = \"example.org:80\"",
+            "hosts = [\"a:80\"]",
+        ] {
             let lines = format!("{lines}\ntoken = \"env:LUMASYNC_TOKEN\"");
             assert_eq!(problems(&of(&lines)).len(), 1, "{lines}");
         }

@@ -21,6 +21,19 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// Bytes, no finer than anybody wants to know.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let (mut left, mut unit) = (bytes, 0);
+    while left >= 10_000 && unit + 1 < UNITS.len() {
+        // Rounded up: nothing is called smaller than it is.
+        left = left.div_ceil(1 << 10);
+        unit += 1;
+    }
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{left} {}", UNITS[unit]) }
+}
+
 /// A moment to the second.
 #[must_use]
 pub fn moment(time: Time) -> String {
@@ -41,6 +54,12 @@ mod tests {
     #[test]
     fn one_thing_is_one() {
         assert_eq!((count(1, "request").as_str(), count(0, "row").as_str()), ("1 request", "0 rows"));
+    }
+
+    #[test]
+    fn sizes_are_as_fine_as_people_need_them() {
+        let sizes = [0, 1, 9_999, 10_000, 200 << 20, u64::MAX].map(size);
+        assert_eq!(sizes, ["0 bytes", "1 byte", "9999 bytes", "10 KiB", "200 MiB", "16777216 TiB"]);
     }
 
     #[test]

@@ -84,6 +84,16 @@ impl Engine {
         self.file_identity(taking, key).await
     }
 
+    /// The run that has taken in a file of the drop folder that holds the bytes with this digest.
+    pub async fn run_of_bytes(&self, kind: Kind, sha256: &str) -> Result<Option<i64>, EngineError> {
+        let account = &self.settings.account;
+        let identity = match kind {
+            Kind::Members => format!("{account}:{sha256}:"),
+            Kind::Events => format!("{account}:events:{sha256}"),
+        };
+        Ok(self.store.file_by_identity(&identity).await?.map(|file| file.run_id))
+    }
+
     /// What a file is known by: the bytes and what was asked of them, unless they are taken in once more.
     /// That goes on where the last such intake of theirs is not done.
     pub(super) async fn file_identity(&self, taking: &Taking, key: String) -> Result<String, EngineError> {

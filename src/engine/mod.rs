@@ -43,6 +43,7 @@ mod schedule;
 mod send;
 mod service;
 mod source;
+mod staging;
 mod stop;
 mod survey;
 mod tags;
@@ -74,6 +75,7 @@ pub use plan::{Outlook, PlannedFile, PlannedInput, PlannedRow, PlannedRows, Rest
 pub use retention::{Pruned, prunable, prune};
 pub use schedule::Scheduler;
 pub use source::{Source, SourceCursor, SourceLook, look_at};
+pub use staging::{Receiving, Staged, Staging, Wished};
 pub use stop::{Stop, Stopper};
 pub use trace::{TracedFile, TracedFiles, confirmed, happened, suppressed, trace_json, waits};
 pub use unkept::first_duplicates;

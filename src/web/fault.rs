@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::domain::words::size;
 use crate::engine::EngineError;
 use crate::store::{ResolveError, StoreError};
 
@@ -35,8 +36,16 @@ pub(super) enum Fault {
     Conflict(String),
     /// More than is taken at once.
     TooLarge,
+    /// A file of more bytes than are taken.
+    Oversize(u64),
     /// The body did not come in time.
     TooSlow,
+    /// The body broke off.
+    BrokenOff,
+    /// The disk is full.
+    Full,
+    /// The disk did not take it.
+    Disk,
     /// The database did not answer.
     Database,
     /// More of them than there is room for.
@@ -57,9 +66,11 @@ impl Fault {
             Self::TooSoon(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::Oversize(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BrokenOff => StatusCode::BAD_REQUEST,
+            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Database | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database | Self::Busy | Self::Disk => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -76,6 +87,17 @@ impl Fault {
             Self::TooSoon(_) => "Too many wrong tokens came from your address. Try again in a few seconds.",
             Self::Wrong(why) | Self::Conflict(why) => why,
             Self::TooLarge => "That is more than is taken at once.",
+            Self::Oversize(most) => {
+                return format!(
+                    "The file is larger than {}, which is the most that `web.max_upload` allows. Nothing of it was kept.",
+                    size(*most)
+                );
+            }
+            Self::BrokenOff => "The file did not come whole. Nothing of it was kept; send it again.",
+            Self::Full => "The disk of the drop folder is full. Nothing of the file was kept.",
+            Self::Disk => {
+                "The disk of the drop folder did not take the file; the log says why. Nothing of it was kept."
+            }
             Self::TooSlow => "The rest of the request did not come in time.",
             Self::Database => {
                 "The database does not answer just now. Nothing is lost; try again in a moment."

@@ -25,6 +25,7 @@ use super::mask::without_addresses;
 use super::server::Ends;
 use super::sign_in::{SIGN_IN, cookie_of};
 use super::site::Site;
+use super::upload::takes_a_file;
 use super::visitor::Visitor;
 use crate::clock::Clock;
 
@@ -176,7 +177,8 @@ async fn checked(site: &Site, ends: Ends, mut request: Request) -> Result<Reques
         return Err(if is_page { Refusal::SignIn(escaped(from)) } else { Fault::SignIn.into() });
     }
     request.extensions_mut().insert(visitor);
-    if is_change {
+    // An upload is read by its own rules, once it is known who sends it and by which form.
+    if is_change && !takes_a_file(request.uri().path()) {
         request = with_body(request).await?;
     }
     Ok(request)

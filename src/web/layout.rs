@@ -18,16 +18,18 @@ pub(super) enum Here {
     People,
     Events,
     Schedules,
+    Upload,
     Elsewhere,
 }
 
 /// Entries of the navigation.
-const ENTRIES: [(Here, &str, &str); 5] = [
+const ENTRIES: [(Here, &str, &str); 6] = [
     (Here::Overview, "/", "Overview"),
     (Here::Runs, "/runs", "Runs"),
     (Here::People, "/people", "People"),
     (Here::Events, "/events", "Events"),
     (Here::Schedules, "/schedules", "Schedules"),
+    (Here::Upload, "/upload", "Upload"),
 ];
 
 /// A page before it has its content.
@@ -36,16 +38,22 @@ pub(super) struct Page<'a> {
     title: &'a str,
     here: Here,
     is_live: bool,
+    is_waiting: bool,
 }
 
 impl<'a> Page<'a> {
     pub(super) const fn new(title: &'a str, here: Here) -> Self {
-        Self { title, here, is_live: false }
+        Self { title, here, is_live: false, is_waiting: false }
     }
 
     /// The page is asked for anew whenever something has changed, where there is a script to do so.
     pub(super) const fn live(self) -> Self {
         Self { is_live: true, ..self }
+    }
+
+    /// The page is about to change by itself: it is asked for anew until it has, without a script too.
+    pub(super) const fn waiting(self) -> Self {
+        Self { is_live: true, is_waiting: true, ..self }
     }
 
     pub(super) fn show(self, site: &Site, visitor: &Visitor, content: &Markup) -> Response {
@@ -71,6 +79,7 @@ impl<'a> Page<'a> {
                     link rel="icon" href="data:,";
                     link rel="stylesheet" href=(STYLE.path());
                     @if self.is_live { script src=(SCRIPT.path()) defer {} }
+                    @if self.is_waiting { noscript { meta http-equiv="refresh" content="2"; } }
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }
@@ -86,6 +95,7 @@ impl<'a> Page<'a> {
                         div.corner { (corner) }
                     }
                     main id="main" tabindex="-1" data-live[self.is_live] {
+                        @if self.is_waiting { span data-soon {} }
                         h1 { (self.title) }
                         (content)
                     }

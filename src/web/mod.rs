@@ -40,6 +40,7 @@ mod site;
 mod snapshot;
 mod standing;
 mod token;
+mod upload;
 mod verdict;
 mod visitor;
 

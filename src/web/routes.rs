@@ -9,6 +9,7 @@ use super::guard::{admit, dress, nowhere};
 use super::site::Site;
 use super::{
     api, download, events, health, live, metrics, overview, people, run, run_acts, runs, schedules, sign_in,
+    upload,
 };
 
 /// All of them. Health stands outside of the guard: who asks knows no name of ours and no token.
@@ -29,6 +30,10 @@ pub(super) fn routes(site: Site) -> Router {
         .route("/events/{id}", get(events::story))
         .route("/events/{id}/resolve", post(events::resolve))
         .route("/schedules", get(schedules::page).post(schedules::change))
+        .route(upload::UPLOAD, get(upload::form).post(upload::receive))
+        .route("/upload/{word}", get(upload::page))
+        .route("/upload/{word}/send", post(upload::send))
+        .route("/upload/{word}/discard", post(upload::discard))
         .route(sign_in::SIGN_IN, get(sign_in::form).post(sign_in::enter))
         .route("/sign-out", post(sign_in::leave))
         .route("/static/{name}", get(asset))

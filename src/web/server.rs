@@ -92,8 +92,12 @@ impl Server {
     /// Serves the pages until told to stop; answers under way may end.
     pub async fn serve(self, pages: Pages, stop: &Stop) {
         let site = Site::new(pages, stop.clone());
-        let notes = site.clone();
-        tokio::join!(self.answer(routes(site), stop), notes.keep_notes(stop));
+        let (notes, uploads) = (site.clone(), site.clone());
+        tokio::join!(
+            self.answer(routes(site), stop),
+            notes.keep_notes(stop),
+            uploads.keep_uploads_tidy(stop)
+        );
     }
 
     async fn answer(self, router: Router, stop: &Stop) {

@@ -17,6 +17,7 @@ use super::searches::Searches;
 use super::session::Sessions;
 use super::snapshot::Snapshot;
 use super::token::Token;
+use super::upload::Uploads;
 use crate::clock::Clock;
 use crate::domain::schedule::Schedule;
 use crate::engine::{Fleet, Stop};
@@ -35,6 +36,8 @@ pub struct Pages {
     pub token: Option<SecretString>,
     /// Further names under which the pages are reached.
     pub hosts: Vec<String>,
+    /// Bytes of a file that is uploaded.
+    pub max_upload: u64,
     /// Whether whoever reaches the pages may read them: only people on this machine do.
     pub is_open: bool,
     /// What the work is told: once it is to stop, nobody should send more here.
@@ -54,6 +57,7 @@ pub(super) struct Inner {
     pub(super) stop: Stop,
     pub(super) token: Option<Token>,
     pub(super) hosts: Vec<String>,
+    pub(super) max_upload: u64,
     pub(super) is_open: bool,
     pub(super) sessions: Sessions,
     pub(super) guesses: Guesses,
@@ -70,12 +74,13 @@ pub(super) struct Inner {
     pub(super) counting: Semaphore,
     /// Places for pages that listen.
     pub(super) listeners: Arc<Semaphore>,
+    pub(super) uploads: Uploads,
 }
 
 impl Site {
     /// The pages, until the service is told to stop.
     pub(super) fn new(pages: Pages, stop: Stop) -> Self {
-        let Pages { fleet, store, clock, token, hosts, is_open, work } = pages;
+        let Pages { fleet, store, clock, token, hosts, max_upload, is_open, work } = pages;
         Self(Arc::new(Inner {
             fleet,
             store,
@@ -84,6 +89,7 @@ impl Site {
             stop,
             token: token.as_ref().map(Token::new),
             hosts,
+            max_upload,
             is_open,
             sessions: Sessions::default(),
             guesses: Guesses::default(),
@@ -97,6 +103,7 @@ impl Site {
             tally: tokio::sync::Mutex::default(),
             counting: Semaphore::new(1),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            uploads: Uploads::default(),
         }))
     }
 

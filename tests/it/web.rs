@@ -12,3 +12,6 @@ mod pages;
 mod person;
 mod schema;
 mod site;
+mod upload;
+mod upload_api;
+mod upload_danger;

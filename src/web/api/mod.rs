@@ -6,6 +6,7 @@ mod acts;
 mod enqueue;
 mod people;
 mod show;
+mod uploads;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -38,6 +39,9 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/people/trace", post(people::trace))
         .route("/api/v1/events", get(show::events).post(enqueue::events))
         .route("/api/v1/events/{id}", get(show::event))
+        .route("/api/v1/uploads", post(uploads::receive))
+        .route("/api/v1/uploads/{id}", get(uploads::show))
+        .route("/api/v1/uploads/{id}/send", post(uploads::send))
 }
 
 async fn document() -> Response {

@@ -1,16 +1,17 @@
-// Shows a page anew when the service says that something has changed, or when a part of it was still being
-// counted. Without it, reload.
+// Shows a page anew when the service says that something has changed, and every two seconds while a part of it is
+// still on its way. Without it, reload.
 (() => {
   "use strict";
   const main = document.querySelector("main[data-live]");
   if (!main || !window.EventSource) return;
   let busy = false;
+  let line = null;
   const isInUse = () =>
     document.hidden ||
     (document.activeElement !== main && main.contains(document.activeElement)) ||
     main.querySelector("details[open]") !== null ||
     !document.getSelection().isCollapsed;
-  const look = async () => {
+  const showAnew = async () => {
     if (busy || isInUse()) return;
     busy = true;
     try {
@@ -20,11 +21,27 @@
       const next = page.querySelector("main[data-live]");
       if (next && !isInUse()) main.replaceChildren(...next.childNodes);
     } catch {
-      // The service is gone for a moment; the next event tries again.
+      // The service is gone for a moment; the next time tries again.
     } finally {
       busy = false;
     }
   };
-  new EventSource("/live").addEventListener("changed", look);
-  setInterval(() => main.querySelector("[data-soon]") && look(), 2000);
+  // A page that nobody sees keeps no line open: a browser has only a few for all its pages.
+  const listen = () => {
+    if (document.hidden) {
+      line?.close();
+      line = null;
+    } else if (!line || line.readyState === EventSource.CLOSED) {
+      line = new EventSource("/live");
+      line.addEventListener("changed", showAnew);
+    }
+  };
+  document.addEventListener("visibilitychange", () => {
+    listen();
+    showAnew();
+  });
+  // Where all lines were taken, or the service was away, there may be one by now.
+  setInterval(listen, 30000);
+  setInterval(() => main.querySelector("[data-soon]") && showAnew(), 2000);
+  listen();
 })();
