@@ -90,6 +90,7 @@ pub(crate) fn serve(db: &str, url: &str, in_flight: &str) -> anyhow::Result<()> 
             store: store.clone(),
             clock,
             token: None,
+            max_upload: 1 << 20,
             hosts: Vec::new(),
             is_open: true,
             work: stop.clone(),

@@ -121,7 +121,7 @@ impl Visitor {
             over += usize::from(worst > ALLOWED);
             let (looks, p99) = (all.len(), percentile(all, 99));
             let _ =
-                write!(text, "{name:<28}{looks:>8}{first:>9.1}{middle:>9.1}{p99:>9.1}{worst:>9.1}{mark}\n");
+                writeln!(text, "{name:<28}{looks:>8}{first:>9.1}{middle:>9.1}{p99:>9.1}{worst:>9.1}{mark}");
         }
         (text, over)
     }

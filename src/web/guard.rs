@@ -15,6 +15,7 @@ use axum::http::response::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use http_body_util::LengthLimitError;
 use serde_json::json;
 
 use super::access::{is_from_here, is_host_ours, place_to_go};
@@ -249,7 +250,7 @@ async fn with_body(request: Request) -> Result<Request, Fault> {
     let clock = Clock::system();
     let bytes = tokio::select! {
         read = to_bytes(body, BODY) => read.map_err(|error| {
-            let is_too_large = error.source().is_some_and(|why| why.is::<http_body_util::LengthLimitError>());
+            let is_too_large = error.source().and_then(|why| why.downcast_ref::<LengthLimitError>()).is_some();
             if is_too_large { Fault::TooLarge } else { Fault::Wrong("The request broke off, or is no HTTP.".to_owned()) }
         })?,
         () = clock.sleep(BODY_TIME) => return Err(Fault::TooSlow),

@@ -70,7 +70,7 @@ fn there(uploads: &[Upload]) -> Markup {
     html! {
         @if !uploads.is_empty() {
             h2 { "Uploads" }
-            div.scroll { table {
+            div.scroll role="region" aria-label="Uploads" tabindex="0" { table {
                 caption { (count(uploads.iter().filter(|upload| !upload.staged.is_sent).count() as u64, "upload")) " to be sent or discarded" }
                 thead { tr {
                     th scope="col" { "File" } th scope="col" { "What" } th scope="col" { "Account" }

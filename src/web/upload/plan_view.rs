@@ -102,7 +102,7 @@ fn samples(input: &PlannedInput) -> Markup {
     html! {
         @if !input.samples.is_empty() {
             h2 { "For example" }
-            div.scroll { table {
+            div.scroll role="region" aria-label="For example" tabindex="0" { table {
                 caption { "The first " (input.thing()) "s of each kind" }
                 thead { tr {
                     th scope="col" { "Kind" } th.number scope="col" { (if input.thing() == "line" { "Line" } else { "Row" }) }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -60,7 +61,7 @@ impl Browser {
             "goog:chromeOptions": { "args": args },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let made = browser.tell("POST", "/session", &asked);
+        let made = browser.tell("POST", "/session", &asked).expect("a window");
         browser.session = made["sessionId"].as_str().expect("a session").to_owned();
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
         browser.devtools("Emulation.setDeviceMetricsOverride", &metrics);
@@ -78,6 +79,12 @@ impl Browser {
         self.post("/url", &json!({ "url": address }));
     }
 
+    /// Whatever is downloaded from now on lies in this folder.
+    pub(super) fn download_to(&self, folder: &Path) {
+        let params = json!({ "behavior": "allow", "downloadPath": folder });
+        self.devtools("Browser.setDownloadBehavior", &params);
+    }
+
     /// What a script calls its last argument with.
     pub(super) fn script_with_answer(&self, script: &str) -> Value {
         self.post("/execute/async", &json!({ "script": script, "args": [] }))
@@ -89,19 +96,45 @@ impl Browser {
     }
 
     /// Clicks the first element that a selector finds.
+    #[track_caller]
     pub(super) fn click(&self, selector: &str) {
-        let id = self.find(selector);
-        self.post(&format!("/element/{id}/click"), &json!({}));
+        self.act("css selector", selector, "click", &json!({}));
     }
 
+    #[track_caller]
     pub(super) fn write(&self, selector: &str, text: &str) {
-        let id = self.find(selector);
-        self.post(&format!("/element/{id}/value"), &json!({ "text": text }));
+        self.act("css selector", selector, "value", &json!({ "text": text }));
     }
 
-    fn find(&self, selector: &str) -> String {
-        let found = self.post("/element", &json!({ "using": "css selector", "value": selector }));
-        found[ELEMENT].as_str().unwrap_or_else(|| panic!("no `{selector}`: {found}")).to_owned()
+    /// Presses the button that says this.
+    #[track_caller]
+    pub(super) fn press(&self, label: &str) {
+        let button = format!("//main//button[normalize-space()='{label}']");
+        self.act("xpath", &button, "click", &json!({}));
+    }
+
+    /// Follows the first link of the page that says this, wherever it stands.
+    #[track_caller]
+    pub(super) fn follow(&self, label: &str) {
+        self.act("link text", label, "click", &json!({}));
+    }
+
+    /// Does something with the first such element, once there is one. A page that is shown anew between the look
+    /// and the act has another one by then.
+    #[track_caller]
+    fn act(&self, using: &str, value: &str, action: &str, body: &Value) {
+        wait_until(PATIENCE, value, || {
+            let asked = json!({ "using": using, "value": value });
+            let Ok(found) = self.ask("POST", "/element", &asked) else { return false };
+            let id = found[ELEMENT].as_str().expect("an element");
+            match self.ask("POST", &format!("/element/{id}/{action}"), body) {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_eq!(error["error"], "stale element reference", "{value}: {error}");
+                    false
+                }
+            }
+        });
     }
 
     /// All that is read on the page.
@@ -123,17 +156,22 @@ impl Browser {
 
     /// The page as it looks, as PNG.
     pub(super) fn picture(&self) -> Vec<u8> {
-        let said = self.tell("GET", &format!("/session/{}/screenshot", self.session), &Value::Null);
+        let said = self.ask("GET", "/screenshot", &Value::Null).expect("a picture");
         STANDARD.decode(said.as_str().unwrap_or_default()).expect("base 64")
     }
 
     #[track_caller]
     fn post(&self, path: &str, body: &Value) -> Value {
-        self.tell("POST", &format!("/session/{}{path}", self.session), body)
+        self.ask("POST", path, body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// What the session answers, or its error.
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
+        self.tell(method, &format!("/session/{}{path}", self.session), body)
     }
 
     #[track_caller]
-    fn tell(&self, method: &str, path: &str, body: &Value) -> Value {
+    fn tell(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("chromedriver");
         stream.set_read_timeout(Some(Duration::from_mins(1))).expect("set");
@@ -155,15 +193,14 @@ impl Browser {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("an answer");
         let said: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {head}"));
-        assert!(head.contains(" 200 "), "{method} {path}: {said}");
-        said["value"].clone()
+        if head.contains(" 200 ") { Ok(said["value"].clone()) } else { Err(said["value"].clone()) }
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() && !std::thread::panicking() {
-            self.tell("DELETE", &format!("/session/{}", self.session), &Value::Null);
+            let _ = self.ask("DELETE", "", &Value::Null);
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();

@@ -23,7 +23,7 @@ for (const field of document.querySelectorAll("input:not([type=hidden]), select"
   if (!field.labels.length && !field.ariaLabel) say("no label", field);
 }
 for (const one of document.querySelectorAll("a, button, summary")) {
-  if (!(one.innerText.trim() || one.ariaLabel)) say("no name", one);
+  if (!(one.textContent.trim() || one.ariaLabel)) say("no name", one);
 }
 for (const chart of document.querySelectorAll("svg")) if (!chart.getAttribute("aria-label")) say("no words", chart);
 const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
