@@ -10,19 +10,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::Clock;
 
-/// How long nothing may move.
-const STALLED: Duration = Duration::from_secs(20);
-
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct Outlet<S> {
     stream: S,
+    /// How long nothing may move.
+    patience: Duration,
     pause: Option<Pause>,
 }
 
 impl<S> Outlet<S> {
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, pause: None }
+    pub(super) const fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, pause: None }
     }
 
     /// What came of a step, unless there was none for too long.
@@ -32,8 +31,9 @@ impl<S> Outlet<S> {
             return step;
         }
         // Real time: whoever reads does.
+        let patience = self.patience;
         let pause =
-            self.pause.get_or_insert_with(|| Box::pin(async { Clock::system().sleep(STALLED).await }));
+            self.pause.get_or_insert_with(|| Box::pin(async move { Clock::system().sleep(patience).await }));
         pause.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -75,5 +75,27 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let step = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.within(step, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_is_cut_off_and_whoever_is_slow_is_not() {
+        let (ours, _theirs) = duplex(4);
+        let mut outlet = Outlet::new(ours, Duration::from_millis(20));
+        let error = outlet.write_all(b"more than fits").await.expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (ours, mut slow) = duplex(4);
+        let mut outlet = Outlet::new(ours, Duration::from_mins(1));
+        let written = tokio::spawn(async move { outlet.write_all(b"more than fits").await });
+        let mut read = String::new();
+        slow.read_to_string(&mut read).await.expect("read");
+        written.await.expect("ended").expect("written");
+        assert_eq!(read, "more than fits");
     }
 }

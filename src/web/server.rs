@@ -29,6 +29,8 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Bytes of a head, and lines of it.
 const HEAD_BYTES: usize = 32 << 10;
 const HEAD_LINES: usize = 64;
+/// How long whoever asked may take nothing of an answer.
+const STALLED: Duration = Duration::from_secs(20);
 /// How long one connection is kept, however busy it is.
 const LIFETIME: Duration = Duration::from_mins(15);
 /// How long an answer under way may go on once the end is asked for.
@@ -147,7 +149,7 @@ async fn converse(
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
-        .serve_connection(TokioIo::new(Outlet::new(stream)), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Outlet::new(stream, STALLED)), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     // Real time: a connection is the world's, whatever a test's clock shows.
     let clock = Clock::system();

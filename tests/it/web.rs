@@ -17,3 +17,4 @@ mod story;
 mod upload;
 mod upload_api;
 mod upload_danger;
+mod well;

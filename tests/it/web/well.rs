@@ -1,0 +1,127 @@
+//! Whether the pages say that all is well when it is, and only then; and what they show to whoever is not known.
+
+use serde_json::Value;
+
+use super::site::{PAGES, Site, TOKEN};
+use crate::support::{Bench, PATIENCE, wait_until};
+
+fn status(site: &Site) -> Value {
+    site.get("/api/v1/status").with_status(200).json()
+}
+
+#[track_caller]
+fn wait_for(site: &Site, mood: &str, sentence: &str) {
+    wait_until(PATIENCE, sentence, || {
+        let status = status(site);
+        status["mood"] == mood && status["sentence"].as_str().is_some_and(|said| said.contains(sentence))
+    });
+    assert!(site.get("/").with_status(200).text.contains(sentence), "the page says the same");
+}
+
+#[test]
+fn a_list_of_which_nothing_could_be_sent_is_told_until_it_comes_again() {
+    let bench = Bench::new("", PAGES);
+    bench.scratch.write("list.csv", "email\nnonsense\nnobody\n");
+    bench.sync(["list.csv"]).run().with_code(4);
+    let site = Site::start(&bench);
+    wait_for(&site, "warn", "Run 1 (list.csv) left rows that were not sent.");
+    bench.scratch.write("list.csv", "email\nana@example.org\n");
+    bench.sync(["list.csv"]).run().with_code(0);
+    wait_for(&site, "good", "All is well");
+    site.goes_on();
+}
+
+#[test]
+fn a_key_that_is_refused_meanwhile_waits_for_a_person() {
+    let bench = Bench::new("401@1+", PAGES);
+    let site = Site::start(&bench);
+    wait_for(&site, "good", "All is well");
+    bench.scratch.write("drop/members/list.csv", "email\nana@example.org\n");
+    wait_for(&site, "bad", "Luma refuses the key of account main");
+    wait_until(PATIENCE, "the run", || site.get("/api/v1/runs/1").json()["waiting"]["code"] == "key");
+    let run = site.get("/api/v1/runs/1").json();
+    assert_eq!(run["waiting"]["needs_a_person"], true, "{run:#}");
+    assert!(site.get("/").text.contains("Mend it; it is tried again by itself."));
+    site.goes_on();
+}
+
+#[test]
+fn names_that_hold_an_address_are_shown_without_it_to_strangers() {
+    let bench = Bench::new("", PAGES);
+    bench.scratch.write("drop/members/list of ana.secret@example.org.csv", "email\nben@example.org\n");
+    bench
+        .scratch
+        .write("events.csv", "name,start_at\nTea with \"ana.secret@example.org\",2099-12-03T18:00:00Z\n");
+    bench.sync([]).run();
+    bench.sync(["--kind", "events", "events.csv"]).run();
+    let site = Site::start(&bench);
+    let cookie = site.sign_in();
+    let mut known = 0;
+    for path in [
+        "/",
+        "/runs",
+        "/runs/1",
+        "/events",
+        "/events/1",
+        "/api/v1/runs",
+        "/api/v1/runs/1",
+        "/api/v1/events",
+        "/api/v1/events/1",
+    ] {
+        let shown = site.get(path).with_status(200);
+        assert!(!shown.text.contains("ana.secret"), "{path}: {shown:?}");
+        if path.starts_with("/api") {
+            shown.json();
+        }
+        known += usize::from(site.ask("GET", path, &[&cookie], "").text.contains("ana.secret@example.org"));
+    }
+    assert!(known >= 8, "whoever is signed in sees names as they are: {known}");
+    assert!(site.get("/runs/1").text.contains("list of …@example.org.csv"));
+    site.goes_on();
+}
+
+#[test]
+fn what_only_a_proxy_adds_shows_that_there_is_one_and_whose_guesses_these_are() {
+    let bench = Bench::new("", PAGES);
+    let site = Site::start(&bench);
+    for line in
+        ["Via: 1.1 proxy", "X-Forwarded-Proto: https", "X-Forwarded-Port: 443", "CF-Connecting-IP: 192.0.2.1"]
+    {
+        site.ask("GET", "/runs", &[line], "").with_status(303);
+    }
+    let guess = |token: &str, whose: &str| {
+        let bearer = format!("Authorization: Bearer {token}");
+        site.ask("GET", "/metrics", &[&bearer, &format!("X-Forwarded-For: 10.0.0.1, {whose}")], "").status
+    };
+    let guesses: Vec<u16> = (0..20).map(|_| guess("wrong", "192.0.2.1")).collect();
+    assert!(guesses.contains(&401) && guesses.contains(&429), "{guesses:?}");
+    assert_eq!(guess(TOKEN, "192.0.2.1"), 429, "whoever guesses waits");
+    assert_eq!(guess(TOKEN, "192.0.2.2"), 200, "and nobody else");
+    assert!(site.service.stderr().contains("a program gave a wrong token"));
+    site.goes_on();
+}
+
+#[test]
+fn what_no_database_can_be_asked_is_refused_before_it_is() {
+    let bench = Bench::new("", PAGES);
+    let site = Site::start(&bench);
+    site.get("/api/v1/runs?account=%00").with_status(422);
+    site.post("/runs", &[], "text=%00").with_status(422);
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    let body = r#"{"account": "ma\u0000in", "members": [{"email": "ana@example.org"}]}"#;
+    site.ask("POST", "/api/v1/members", &[&bearer, "Content-Type: application/json"], body).with_status(422);
+    for (method, path) in
+        [("PUT", "/runs"), ("DELETE", "/api/v1/runs/1"), ("GET", "/static/%ff"), ("GET", "/runs/1/%ff")]
+    {
+        let answer = site.ask(method, path, &[], "");
+        assert!([401, 404, 405, 400].contains(&answer.status), "{answer:?}");
+        let kind = answer.header("content-type").unwrap_or_default();
+        let is_json = path.starts_with("/api/");
+        assert!(
+            kind.starts_with(if is_json { "application/json" } else { "text/html" }),
+            "{path}: {answer:?}"
+        );
+        assert!(!answer.text.contains("Invalid URL"), "{answer:?}");
+    }
+    site.goes_on();
+}
