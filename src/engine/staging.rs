@@ -117,10 +117,23 @@ impl Staging {
         let dir = self.dir(word);
         let note: Value = serde_json::from_slice(&fs::read(dir.join(NOTE)).ok()?).ok()?;
         let name = note["name"].as_str().filter(|name| safe_name(name) == *name)?;
-        let is_there = |name: &str| dir.join(name).symlink_metadata().is_ok();
-        if is_there(PART) {
-            return None;
+        let is_there = |name: &str| dir.join(name).symlink_metadata().is_ok_and(|found| found.is_file());
+        // Somebody may be at it: what is seen twice is so.
+        let stands = || (is_there(name), is_there(PART));
+        let mut seen = stands();
+        loop {
+            let again = stands();
+            if again == seen {
+                break;
+            }
+            seen = again;
         }
+        let is_sent = match seen {
+            (true, _) => false,
+            // Whoever takes an upload away takes its note first.
+            (false, false) if is_there(NOTE) => true,
+            (false, _) => return None,
+        };
         Some(Staged {
             word: word.to_owned(),
             name: name.to_owned(),
@@ -128,7 +141,7 @@ impl Staging {
             sha256: note["sha256"].as_str()?.to_owned(),
             size: note["size"].as_u64()?,
             at: Time::parse(note["at"].as_str()?)?,
-            is_sent: !is_there(name),
+            is_sent,
             sent_as: note["sent_as"].as_str().map(str::to_owned),
         })
     }
@@ -228,10 +241,7 @@ impl Staging {
 
     /// Held for a moment: nobody tidies while an upload begins, in any process.
     fn lock(&self) -> io::Result<File> {
-        let lock = File::options().create(true).append(true).mode(0o600).open(self.folder().join(LOCK))?;
-        // Where there are no locks, an upload that has just begun may be swept away and must be repeated.
-        let _ = lock.lock();
-        Ok(lock)
+        lock(&self.folder())
     }
 
     fn folder(&self) -> PathBuf {
@@ -282,6 +292,8 @@ impl Receiving {
         let sha256 = hexadecimal(&std::mem::take(&mut self.hash).finalize());
         let (name, size) = (safe_name(given), self.size);
         let staged = Staged { word, name, kind, sha256, size, at, is_sent: false, sent_as: None };
+        // Between the two it looks like one that was broken off: nobody tidies then.
+        let _lock = self.dir.parent().map(lock).transpose()?;
         write_private(&self.dir.join(NOTE), &Note::of(&staged).json())?;
         fs::rename(self.dir.join(PART), self.dir.join(&staged.name))?;
         for dir in [Some(self.dir.as_path()), self.dir.parent()].into_iter().flatten() {
@@ -326,17 +338,29 @@ fn is_word(text: &str) -> bool {
     text.len() == WORD && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// The lock of the folder of all uploads.
+fn lock(folder: &Path) -> io::Result<File> {
+    let lock = File::options().create(true).append(true).mode(0o600).open(folder.join(LOCK))?;
+    // Where there are no locks, an upload that has just begun may be swept away and must be repeated.
+    let _ = lock.lock();
+    Ok(lock)
+}
+
 /// Whether somebody holds it, here or in another process; the system frees it when a process ends.
 fn is_written_to(part: &Path) -> bool {
     File::open(part).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
-/// Takes away a folder with what we put there, and nothing else.
+/// Takes away a folder with what we put there, and nothing else: its note before its file, since a note alone stands
+/// for one that was sent.
 fn remove(dir: &Path) -> io::Result<()> {
     let name = fs::read(dir.join(NOTE)).ok().and_then(|note| serde_json::from_slice::<Value>(&note).ok());
     let name = name.and_then(|note| note["name"].as_str().map(safe_name));
     let hidden_note = format!(".{NOTE}.part");
-    for file in [name.as_deref(), Some(PART), Some(&hidden_note), Some(NOTE)].into_iter().flatten() {
+    if let Some(name) = name {
+        or_missing(fs::rename(dir.join(name), dir.join(PART)))?;
+    }
+    for file in [NOTE, &hidden_note, PART] {
         or_missing(fs::remove_file(dir.join(file)))?;
     }
     or_missing(fs::remove_dir(dir))

@@ -27,6 +27,8 @@ pub(super) struct Cached<T>(Arc<Mutex<Slot<T>>>);
 struct Slot<T> {
     reading: Option<Reading<T>>,
     under_way: Option<Told<T>>,
+    /// The last reading came to this: what was read before says nothing of now.
+    fault: Option<Fault>,
     /// How often it was forgotten: what was begun before that is not kept.
     forgotten: u64,
 }
@@ -45,11 +47,13 @@ struct Known<T> {
     value: Option<Arc<T>>,
     /// The reading that goes on, where the value is old or there is none.
     told: Option<Told<T>>,
+    /// What the one before came to, where that was no value.
+    fault: Option<Fault>,
 }
 
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Slot { reading: None, under_way: None, forgotten: 0 })))
+        Self(Arc::new(Mutex::new(Slot { reading: None, under_way: None, fault: None, forgotten: 0 })))
     }
 }
 
@@ -73,7 +77,7 @@ impl<T> Cached<T> {
     /// What was read is over: somebody has changed it.
     pub(super) fn forget(&self) {
         let mut slot = self.slot();
-        (slot.reading, slot.under_way) = (None, None);
+        (slot.reading, slot.under_way, slot.fault) = (None, None, None);
         slot.forgotten += 1;
     }
 }
@@ -87,10 +91,11 @@ impl<T: Send + Sync + 'static> Cached<T> {
         read: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<Arc<T>, Fault> {
         match self.known(clock, lasts, read) {
-            Known { value: Some(value), told: None } => Ok(value),
-            Known { value: Some(value), told: Some(told) } => soon(told).await.unwrap_or(Ok(value)),
-            Known { value: None, told: Some(told) } => end(told).await,
-            Known { value: None, told: None } => Err(Fault::Database),
+            Known { told: Some(told), fault: Some(fault), .. } => soon(told).await.unwrap_or(Err(fault)),
+            Known { value: Some(value), told: None, .. } => Ok(value),
+            Known { value: Some(value), told: Some(told), .. } => soon(told).await.unwrap_or(Ok(value)),
+            Known { value: None, told: Some(told), .. } => end(told).await,
+            Known { value: None, told: None, .. } => Err(Fault::Database),
         }
     }
 
@@ -101,9 +106,12 @@ impl<T: Send + Sync + 'static> Cached<T> {
         lasts: Duration,
         read: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<Option<Arc<T>>, Fault> {
-        let Known { value, told } = self.known(clock, lasts, read);
+        let Known { value, told, fault } = self.known(clock, lasts, read);
         match told {
             None => Ok(value),
+            Some(told) if fault.is_some() => {
+                soon(told).await.map_or(fault.map_or(Ok(None), Err), |read| read.map(Some))
+            }
             Some(told) => soon(told).await.map_or(Ok(value), |read| read.map(Some)),
         }
     }
@@ -123,7 +131,9 @@ impl<T: Send + Sync + 'static> Cached<T> {
             (now.since(reading.ended), lasts, Arc::clone(&reading.value))
         });
         let value = match kept {
-            Some((age, lasts, value)) if age < lasts => return Known { value: Some(value), told: None },
+            Some((age, lasts, value)) if age < lasts => {
+                return Known { value: Some(value), told: None, fault: None };
+            }
             Some((age, lasts, value)) => Some(value).filter(|_| age < lasts.saturating_mul(2) + OLD),
             None => None,
         };
@@ -134,7 +144,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
             slot.under_way = Some(told.clone());
             told
         });
-        Known { value, told: Some(told) }
+        Known { value, told: Some(told), fault: slot.fault.clone() }
     }
 
     fn begin(
@@ -151,6 +161,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
             let mut slot = cached.slot();
             if slot.forgotten == forgotten {
                 slot.under_way = None;
+                slot.fault = read.as_ref().err().cloned();
                 if let Ok(value) = &read {
                     let value = Arc::clone(value);
                     slot.reading = Some(Reading { began, ended: clock.now(), value });
@@ -258,6 +269,18 @@ mod tests {
         assert_eq!(cached.soon(&clock, LASTS, async { Ok(1) }).await, Ok(Some(Arc::new(1))));
         clock.advance(LASTS * 2 + OLD);
         assert_eq!(cached.soon(&clock, LASTS, never()).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_fault_is_not_shown_after_it() {
+        let clock = clock();
+        let cached = Cached::default();
+        assert_eq!(*cached.get(&clock, LASTS, async { Ok(1) }).await.expect("read"), 1);
+        clock.advance(LASTS);
+        assert_eq!(cached.get(&clock, LASTS, async { Err(Fault::Database) }).await, Err(Fault::Database));
+        let never = || std::future::pending::<Result<u32, Fault>>();
+        assert_eq!(cached.get(&clock, LASTS, never()).await, Err(Fault::Database), "and nobody waits for it");
+        assert_eq!(cached.soon(&clock, LASTS, never()).await, Err(Fault::Database));
     }
 
     #[tokio::test]

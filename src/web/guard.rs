@@ -22,7 +22,7 @@ use super::access::{is_from_here, is_host_ours, place_to_go};
 use super::fault::{Fault, Said};
 use super::guesses::Guess;
 use super::layout::fault_page;
-use super::mask::without_addresses;
+use super::mask::{without_addresses, without_addresses_in};
 use super::server::Ends;
 use super::sign_in::{SIGN_IN, cookie_of};
 use super::site::Site;
@@ -118,15 +118,21 @@ pub(super) async fn admit(
 
 /// Names that hold an address are shown without it.
 async fn for_strangers(response: Response) -> Response {
-    let is_text = is_of_kind(&response, &["text/html", "application/json"]);
-    if !is_text {
+    let is_json = is_of_kind(&response, &["application/json"]);
+    if !is_json && !is_of_kind(&response, &["text/html"]) {
         return response;
     }
     let (parts, body) = response.into_parts();
     match to_bytes(body, usize::MAX).await {
         Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            Response::from_parts(without_length(parts), Body::from(without_addresses(&text).into_owned()))
+            let text = match serde_json::from_slice::<serde_json::Value>(&bytes) {
+                Ok(mut value) if is_json => {
+                    without_addresses_in(&mut value);
+                    value.to_string()
+                }
+                _ => without_addresses(&String::from_utf8_lossy(&bytes)),
+            };
+            Response::from_parts(without_length(parts), Body::from(text))
         }
         Err(_) => Fault::Database.into_response(),
     }

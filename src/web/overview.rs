@@ -17,6 +17,7 @@ use crate::clock::Time;
 use crate::domain::expect::Standing;
 use crate::domain::state::RunStatus;
 use crate::domain::words::{count, moment, span, time_of_day};
+use crate::engine::printable;
 
 /// The page.
 pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Result<Response, Fault> {
@@ -50,6 +51,7 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
         && snapshot.held.is_empty()
         && snapshot.overdue.is_empty()
         && snapshot.unwell.is_empty()
+        && snapshot.failed_files.1 == 0
         && snapshot.refused().next().is_none()
         && snapshot.unknown() == 0;
     html! {
@@ -72,6 +74,12 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
                     li { a href="/events" { (count(snapshot.unknown(), "event")) } " may or may not exist on Luma." }
                 }
                 @for source in &snapshot.overdue { li { (overdue(source, snapshot)) } }
+                @for file in &snapshot.failed_files.0 {
+                    li {
+                        code { (printable(&file.path.display().to_string())) } " could not be taken in: " (file.reason)
+                        ". Mend it and drop it anew, or take it away."
+                    }
+                }
                 @for run in &snapshot.unwell {
                     li {
                         a href=(format!("/runs/{}", run.id)) { "Run " (run.id) } " (" (run.label) ") "
@@ -152,7 +160,7 @@ fn charts(history: &History) -> Markup {
     html! {
         div.charts {
         (Chart {
-            title: "Rows accepted",
+            title: "Rows in accepted requests",
             words: format!("{} in {hours} h, in spans of 10 min", count(rows.iter().sum(), "row")),
             values: &rows, most: None, ends: spans.clone(),
         }.draw())

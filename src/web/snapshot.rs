@@ -11,7 +11,7 @@ use super::verdict::unwell;
 use crate::clock::Time;
 use crate::domain::expect::{Expectation, Pass, Standing};
 use crate::domain::state::RunStatus;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, FailedFile, FolderView, Settings};
 use crate::store::{EventDepth, ProofLeft, QueueDepth, Run, RunFilter, Worker};
 
 /// How long it is shown as it was read.
@@ -38,6 +38,8 @@ pub(super) struct Snapshot {
     /// The last ones of their lists that left rows unsent a short while ago, and are not brought back.
     pub(super) unwell: Vec<Run>,
     pub(super) schedules: Vec<NextFire>,
+    /// Files that could not be taken in and lie in the folder for them: the last ones, and how many.
+    pub(super) failed_files: (Vec<FailedFile>, usize),
     /// Sources that are late or short.
     pub(super) overdue: Vec<OverdueSource>,
     /// Differs where anything that is shown does.
@@ -150,10 +152,26 @@ impl Site {
             recent: last.into_iter().take(RUNS as usize).collect(),
             schedules: self.next_fires(now).await?,
             overdue: self.overdue(now).await?,
+            failed_files: self.failed_files(now).await,
             stamp: 0,
         };
         snapshot.stamp = stamp(&snapshot);
         Ok(snapshot)
+    }
+
+    async fn failed_files(&self, now: Time) -> (Vec<FailedFile>, usize) {
+        let folders: Vec<_> =
+            self.fleet.engines().filter_map(|engine| engine.folder_settings().cloned()).collect();
+        let look = move || {
+            folders.iter().map(|folder| FolderView::look(folder, now)).fold(
+                (Vec::new(), 0),
+                |(mut all, files), view| {
+                    all.extend(view.failed);
+                    (all, files + view.failed_files)
+                },
+            )
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     async fn account_state(
@@ -228,10 +246,12 @@ impl AccountState {
 
 /// A digest of what is shown. The leases of workers that live go on all the time, and say nothing.
 fn stamp(snapshot: &Snapshot) -> u64 {
-    let Snapshot { accounts, stopped, standing, held, recent, unwell, schedules, overdue, .. } = snapshot;
+    let Snapshot {
+        accounts, stopped, standing, held, recent, unwell, schedules, overdue, failed_files, ..
+    } = snapshot;
     let alive = snapshot.alive();
     let shown = format!(
-        "{accounts:?} {} {alive} {stopped:?} {standing:?} {held:?} {recent:?} {unwell:?} {schedules:?} {overdue:?}",
+        "{accounts:?} {} {alive} {stopped:?} {standing:?} {held:?} {recent:?} {unwell:?} {schedules:?} {overdue:?} {failed_files:?}",
         snapshot.workers.len()
     );
     xxh3_64(shown.as_bytes())

@@ -14,6 +14,12 @@ impl Site {
         {
             family.sample(&[("for", what)], f64::from(u32::try_from(runs).unwrap_or(u32::MAX)));
         }
+        text.family(
+            "lumasync_files_failed",
+            Kind::Gauge,
+            "Files that could not be taken in and lie in `failed`.",
+        )
+        .sample(&[], f64::from(u32::try_from(snapshot.failed_files.1).unwrap_or(u32::MAX)));
         let help = "1 where a source is late or was too short, of those of which something is expected.";
         let mut family = text.family("lumasync_source_overdue", Kind::Gauge, help);
         let expectations = self.fleet.engines().flat_map(|engine| &engine.settings().expectations);

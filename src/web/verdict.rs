@@ -45,6 +45,9 @@ fn warn(snapshot: &Snapshot) -> Option<String> {
     if !snapshot.held.is_empty() {
         return Some(format!("{} held for approval.", count(snapshot.held.len() as u64, "run")));
     }
+    if snapshot.failed_files.1 > 0 {
+        return Some(format!("{} could not be taken in.", count(snapshot.failed_files.1 as u64, "file")));
+    }
     if let Some(source) = snapshot.overdue.first() {
         let how = if source.standing == Standing::Late { "is late" } else { "was too short" };
         return Some(format!("The source {} {how}.", source.name));

@@ -110,3 +110,31 @@ fn without_its_drop_folder_nothing_is_made() {
     assert!(staging.list().expect("nothing").is_empty() && staging.tidy(NOW).expect("nothing") == 0);
     assert!(!root.path().exists());
 }
+
+#[test]
+fn whoever_is_told_that_it_is_sent_finds_it_in_the_folder_also_where_somebody_discards_it() {
+    let (root, staging) = staging();
+    for number in 0..60 {
+        let staged = stage(&staging, number, &format!("list{number}.csv"), "email\n");
+        let (sends, takes) = std::thread::scope(|scope| {
+            let wish = |act: fn(&Staging, &Staged) -> io::Result<Wished>| {
+                let (staging, staged) = (&staging, &staged);
+                scope.spawn(move || act(staging, staged).expect("an answer"))
+            };
+            let sends: Vec<_> = (0..3).map(|_| wish(Staging::send)).collect();
+            let takes: Vec<_> = (0..3).map(|_| wish(Staging::discard)).collect();
+            let all = |threads: Vec<std::thread::ScopedJoinHandle<'_, Wished>>| {
+                threads.into_iter().map(|thread| thread.join().expect("ended")).collect::<Vec<_>>()
+            };
+            (all(sends), all(takes))
+        });
+        let is_there = root.path().join(format!("members/list{number}.csv")).exists();
+        let was_sent = |wished: &Wished| *wished == Wished::SentBefore;
+        assert_eq!(sends.contains(&Wished::Done), is_there, "{number}: {sends:?} {takes:?}");
+        assert_eq!(takes.contains(&Wished::Done), !is_there, "{number}: {sends:?} {takes:?}");
+        if !is_there {
+            assert!(!sends.iter().chain(&takes).any(was_sent), "{number}: {sends:?} {takes:?}");
+            assert_eq!(staging.find(&staged.word), None);
+        }
+    }
+}

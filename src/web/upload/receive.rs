@@ -29,21 +29,24 @@ pub(in crate::web) async fn receive(
     visitor: Visitor,
     request: Request,
 ) -> Result<Response, Fault> {
-    let Visitor::Person(visit) = &visitor else {
-        visitor.trusted()?;
-        return Err(Fault::SignIn);
-    };
-    let _place = site.uploads.place()?;
-    let headers = request.headers();
-    let boundary = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let boundary = boundary.and_then(|kind| multer::parse_boundary(kind).ok()).ok_or_else(not_the_form)?;
-    let is_oversize = length(headers) > site.max_upload.saturating_add(AROUND);
-    let body = Guarded::new(request.into_body(), AROUND);
-    let taken = if is_oversize {
-        Err(Fault::Oversize(site.max_upload))
-    } else {
+    let (parts, body) = request.into_parts();
+    let body = Guarded::new(body, AROUND);
+    let taken = async {
+        let Visitor::Person(visit) = &visitor else {
+            visitor.trusted()?;
+            return Err(Fault::SignIn);
+        };
+        let _place = site.uploads.place()?;
+        let boundary = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let boundary =
+            boundary.and_then(|kind| multer::parse_boundary(kind).ok()).ok_or_else(not_the_form)?;
+        if length(&parts.headers) > site.max_upload.saturating_add(AROUND) {
+            return Err(Fault::Oversize(site.max_upload));
+        }
         from_form(&site, visit, &body, boundary).await
     };
+    let taken = taken.await;
+    // Whoever is still sending hears why only once that is taken.
     if taken.is_err() {
         body.linger().await;
     }
@@ -57,10 +60,10 @@ pub(in crate::web) async fn receive_raw(
     request: Request,
     (account, kind, name): (Option<&str>, Kind, String),
 ) -> Result<Upload, Fault> {
-    let _place = site.uploads.place()?;
     let is_oversize = length(request.headers()) > site.max_upload;
     let body = Guarded::new(request.into_body(), site.max_upload);
     let taken = async {
+        let _place = site.uploads.place()?;
         if is_oversize {
             return Err(Fault::Oversize(site.max_upload));
         }

@@ -32,6 +32,21 @@ fn a_list_of_which_nothing_could_be_sent_is_told_until_it_comes_again() {
 }
 
 #[test]
+fn a_file_that_cannot_be_taken_in_is_told_until_it_is_taken_away() {
+    let bench = Bench::new("", PAGES);
+    let site = Site::start(&bench);
+    bench.scratch.write("drop/members/bad.csv", "colour,size\nred,7\n");
+    wait_for(&site, "warn", "1 file could not be taken in.");
+    assert!(site.get("/").text.contains("failed/bad.csv"), "{:?}", site.get("/"));
+    assert!(site.get("/metrics").text.contains("lumasync_files_failed 1"));
+    for file in std::fs::read_dir(bench.scratch.path("drop/failed")).expect("a folder").flatten() {
+        std::fs::remove_file(file.path()).expect("removed");
+    }
+    wait_for(&site, "good", "All is well");
+    site.goes_on();
+}
+
+#[test]
 fn a_key_that_is_refused_meanwhile_waits_for_a_person() {
     let bench = Bench::new("401@1+", PAGES);
     let site = Site::start(&bench);
