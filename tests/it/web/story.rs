@@ -72,7 +72,10 @@ impl Day<'_> {
         self.browser.download_to(&desk);
         self.browser.follow("rejects");
         let rejects = desk.join("run-2-rejects.csv");
-        wait_until(PATIENCE, "the download", || rejects.exists());
+        // A browser makes an empty file first.
+        wait_until(PATIENCE, "the download", || {
+            fs::read_to_string(&rejects).is_ok_and(|text| text.ends_with('\n'))
+        });
         rejects
     }
 
