@@ -117,7 +117,9 @@ impl Summary {
             let _ = write!(text, "\n  read as {read_as}");
         }
         let parts: Vec<String> = self
-            .states()
+            .report
+            .counts
+            .outcomes()
             .into_iter()
             .filter(|(state, rows)| *rows > 0 || *state == self.aim())
             .map(|(state, rows)| format!("{rows} {state}"))
@@ -237,8 +239,13 @@ impl Summary {
     /// For programs.
     pub(super) fn json(&self) -> Value {
         let RunReport { run, counts, requests } = &self.report;
-        let mut rows: serde_json::Map<String, Value> =
-            self.states().into_iter().map(|(state, rows)| (state.to_owned(), json!(rows))).collect();
+        let mut rows: serde_json::Map<String, Value> = self
+            .report
+            .counts
+            .outcomes()
+            .into_iter()
+            .map(|(state, rows)| (state.to_owned(), json!(rows)))
+            .collect();
         rows.insert("read".to_owned(), json!(counts.read));
         json!({
             "run": run.id,
@@ -286,29 +293,6 @@ impl Summary {
             Kind::Members => "delivered",
             Kind::Events => "created",
         }
-    }
-
-    /// Every outcome and its rows: their sum is what was read.
-    fn states(&self) -> [(&'static str, u64); 16] {
-        let counts = &self.report.counts;
-        [
-            ("delivered", counts.delivered),
-            ("verified", counts.verified),
-            ("missing", counts.missing),
-            ("created", counts.created),
-            ("unknown", counts.unknown),
-            ("unchanged", counts.unchanged),
-            ("duplicate", counts.duplicate),
-            ("invalid", counts.invalid),
-            ("rejected", counts.rejected),
-            ("failed", counts.failed),
-            ("pending", counts.pending),
-            ("in_flight", counts.in_flight),
-            ("suppressed", counts.suppressed),
-            ("held", counts.held),
-            ("canceled", counts.canceled),
-            ("unaccounted", counts.read.saturating_sub(counts.accounted())),
-        ]
     }
 }
 

@@ -42,6 +42,29 @@ pub struct RunCounts {
 }
 
 impl RunCounts {
+    /// Every outcome and its rows: their sum is what was read.
+    #[must_use]
+    pub const fn outcomes(&self) -> [(&'static str, u64); 16] {
+        [
+            ("delivered", self.delivered),
+            ("verified", self.verified),
+            ("missing", self.missing),
+            ("created", self.created),
+            ("unknown", self.unknown),
+            ("unchanged", self.unchanged),
+            ("duplicate", self.duplicate),
+            ("invalid", self.invalid),
+            ("rejected", self.rejected),
+            ("failed", self.failed),
+            ("pending", self.pending),
+            ("in_flight", self.in_flight),
+            ("suppressed", self.suppressed),
+            ("held", self.held),
+            ("canceled", self.canceled),
+            ("unaccounted", self.read.saturating_sub(self.accounted())),
+        ]
+    }
+
     /// The sum of all outcomes: what `read` must equal.
     #[must_use]
     pub const fn accounted(&self) -> u64 {

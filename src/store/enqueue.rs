@@ -70,11 +70,7 @@ macro_rules! take_key {
                             .bind(key)
                             .fetch_one(&mut *$tx)
                             .await?;
-                    Some(if before == *asked {
-                        Enqueued::Before(numbers(&ids)?)
-                    } else {
-                        Enqueued::Otherwise
-                    })
+                    Some(again(&before, asked, &ids)?)
                 }
             }
         }
@@ -94,6 +90,11 @@ macro_rules! note_key {
     };
 }
 
+/// What a key that somebody had before leads to.
+fn again(before: &str, asked: &str, ids: &str) -> Result<Enqueued> {
+    Ok(if before == asked { Enqueued::Before(numbers(ids)?) } else { Enqueued::Otherwise })
+}
+
 impl Store {
     /// What was made under a key, where somebody has used it.
     pub async fn enqueued_before(&self, key: &RequestKey<'_>, now: Time) -> Result<Option<Enqueued>> {
@@ -104,11 +105,7 @@ impl Store {
                 .fetch_optional(db)
                 .await?
         });
-        known
-            .map(|(asked, ids)| {
-                Ok(if asked == key.asked { Enqueued::Before(numbers(&ids)?) } else { Enqueued::Otherwise })
-            })
-            .transpose()
+        known.map(|(before, ids)| again(&before, key.asked, &ids)).transpose()
     }
 
     /// Puts members into the queue of an account.

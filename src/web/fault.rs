@@ -93,7 +93,7 @@ impl Fault {
                     size(*most)
                 );
             }
-            Self::BrokenOff => "The file did not come whole. Nothing of it was kept; send it again.",
+            Self::BrokenOff => "What was sent did not come whole. Nothing of it was kept; send it again.",
             Self::Full => "The disk of the drop folder is full. Nothing of the file was kept.",
             Self::Disk => {
                 "The disk of the drop folder did not take the file; the log says why. Nothing of it was kept."

@@ -257,7 +257,7 @@ async fn with_body(request: Request) -> Result<Request, Fault> {
     let bytes = tokio::select! {
         read = to_bytes(body, BODY) => read.map_err(|error| {
             let is_too_large = error.source().and_then(|why| why.downcast_ref::<LengthLimitError>()).is_some();
-            if is_too_large { Fault::TooLarge } else { Fault::Wrong("The request broke off, or is no HTTP.".to_owned()) }
+            if is_too_large { Fault::TooLarge } else { Fault::BrokenOff }
         })?,
         () = clock.sleep(BODY_TIME) => return Err(Fault::TooSlow),
     };

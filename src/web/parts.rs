@@ -7,7 +7,7 @@ use crate::domain::schedule::FireState;
 use crate::domain::state::RunStatus;
 use crate::domain::words::moment;
 use crate::engine::is_here;
-use crate::store::{Run, RunCounts, Worker};
+use crate::store::{Run, Worker};
 
 /// How something stands, for the eye; the words say it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,28 +96,6 @@ pub(super) fn run_table(runs: &[Run], caption: &str) -> Markup {
             }
         } }
     }
-}
-
-/// Every outcome and its rows: their sum is what was read.
-pub(super) const fn outcomes(counts: &RunCounts) -> [(&'static str, u64); 16] {
-    [
-        ("delivered", counts.delivered),
-        ("verified", counts.verified),
-        ("missing", counts.missing),
-        ("created", counts.created),
-        ("unknown", counts.unknown),
-        ("unchanged", counts.unchanged),
-        ("duplicate", counts.duplicate),
-        ("invalid", counts.invalid),
-        ("rejected", counts.rejected),
-        ("failed", counts.failed),
-        ("pending", counts.pending),
-        ("in_flight", counts.in_flight),
-        ("suppressed", counts.suppressed),
-        ("held", counts.held),
-        ("canceled", counts.canceled),
-        ("unaccounted", counts.read.saturating_sub(counts.accounted())),
-    ]
 }
 
 /// Which process it is, and where.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::fault::Fault;
 use super::layout::{Here, Page, signed};
-use super::parts::{Mood, outcomes, status};
+use super::parts::{Mood, status};
 use super::run_hold::{approval, held_for};
 use super::run_view::{RunNumbers, RunView};
 use super::session::Visit;
@@ -59,7 +59,7 @@ fn counted(numbers: &RunNumbers) -> Markup {
         table.narrow {
             caption { (count(counts.read, "row")) " read; each is in one of these" }
             tbody {
-                @for (outcome, rows) in outcomes(counts) {
+                @for (outcome, rows) in counts.outcomes() {
                     @if rows > 0 { tr { th scope="row" { (outcome) } td.number { (rows) } } }
                 }
                 tr { th scope="row" { "read" } td.number { strong { (counts.read) } } }

@@ -87,16 +87,10 @@ pub(super) async fn members(
         return Err(no_account());
     }
     let engine = engine(&site, &account);
-    let (mut wishes, mut wrong) = (Vec::with_capacity(members.len()), Vec::new());
-    for (place, member) in members.into_iter().enumerate() {
-        match wish(member, engine) {
-            Ok(wish) => wishes.push(wish),
-            Err((code, reason)) => wrong.push(Wrong { place, code, reason }),
-        }
-    }
-    if !wrong.is_empty() {
-        return Ok(refusal(&wrong));
-    }
+    let wishes = match judged(members, |member| wish(member, engine)) {
+        Ok(wishes) => wishes,
+        Err(wrong) => return Ok(refusal(&wrong)),
+    };
     let enqueued = site.store.enqueue_members(&account, &wishes, key.as_ref(), site.clock.now()).await?;
     site.snapshots.forget();
     told(&account, "members", enqueued)
@@ -119,16 +113,11 @@ pub(super) async fn events(
         return told(&account, "events", before);
     }
     let engine = engine(&site, &account).ok_or_else(no_account)?;
-    let (mut rows, mut wrong) = (Vec::with_capacity(events.len()), Vec::new());
-    for (place, event) in events.iter().enumerate() {
-        match fields(event, engine, site.clock.now()) {
-            Ok(fields) => rows.push(fields),
-            Err((code, reason)) => wrong.push(Wrong { place, code, reason }),
-        }
-    }
-    if !wrong.is_empty() {
-        return Ok(refusal(&wrong));
-    }
+    let now = site.clock.now();
+    let rows = match judged(events, |event| fields(&event, engine, now)) {
+        Ok(rows) => rows,
+        Err(wrong) => return Ok(refusal(&wrong)),
+    };
     let enqueued = site.store.enqueue_events(&account, &rows, key.as_ref(), site.clock.now()).await?;
     site.snapshots.forget();
     told(&account, "events", enqueued)
@@ -140,6 +129,18 @@ async fn repeated(site: &Site, key: Option<&RequestKey<'_>>) -> Result<Option<En
         Some(key) => Ok(site.store.enqueued_before(key, site.clock.now()).await?),
         None => Ok(None),
     }
+}
+
+/// All rows as they go into the queue, or what is wrong with each that cannot.
+fn judged<R, T>(rows: Vec<R>, judge: impl Fn(R) -> Result<T, (Code, String)>) -> Result<Vec<T>, Vec<Wrong>> {
+    let (mut good, mut wrong) = (Vec::with_capacity(rows.len()), Vec::new());
+    for (place, row) in rows.into_iter().enumerate() {
+        match judge(row) {
+            Ok(row) => good.push(row),
+            Err((code, reason)) => wrong.push(Wrong { place, code, reason }),
+        }
+    }
+    if wrong.is_empty() { Ok(good) } else { Err(wrong) }
 }
 
 fn check_number(rows: usize, most: usize) -> Result<(), Fault> {

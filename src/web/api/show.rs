@@ -12,7 +12,6 @@ use crate::domain::event::EventState;
 use crate::domain::guard::Concern;
 use crate::store::{CauseGroup, EventRow, Run, RunCounts};
 use crate::web::fault::Fault;
-use crate::web::parts::outcomes;
 use crate::web::runs::{Wanted, known};
 use crate::web::schedules::{FireView, ScheduleView};
 use crate::web::site::Site;
@@ -51,6 +50,8 @@ pub(super) async fn status(State(site): State<Site>) -> Answer {
         "standing_runs": snapshot.standing.iter().map(|(run, why)| json!({ "run": run, "reason": why })).collect::<Vec<_>>(),
         "held_runs": snapshot.held.iter().map(|run| run.id).collect::<Vec<_>>(),
         "overdue_sources": overdue_json(&snapshot),
+        "unwell_runs": snapshot.unwell.iter().map(|run| run.id).collect::<Vec<_>>(),
+        "failed_files": snapshot.failed_files.1,
     })))
 }
 
@@ -58,7 +59,7 @@ fn account_json(account: &AccountState) -> Value {
     let AccountState { name, depth, events, members, proof, quota, block, is_refused } = account;
     json!({
         "account": name,
-        "queue": { "new": depth.new, "pending": depth.pending, "in_flight": depth.in_flight, "stopped": depth.stopped },
+        "queue": { "new": depth.new, "pending": depth.pending, "in_flight": depth.in_flight, "stopped": depth.stopped, "held": depth.held },
         "events": {
             "new": events.new, "pending": events.pending, "in_flight": events.in_flight,
             "unknown": events.unknown, "created": events.created,
@@ -147,7 +148,7 @@ pub(super) async fn run(State(site): State<Site>, Number(id): Number) -> Answer 
 }
 
 fn rows_json(counts: &RunCounts) -> Value {
-    let states = outcomes(counts).into_iter().map(|(state, rows)| (state.to_owned(), json!(rows)));
+    let states = counts.outcomes().into_iter().map(|(state, rows)| (state.to_owned(), json!(rows)));
     Value::Object(states.chain([("read".to_owned(), json!(counts.read))]).collect())
 }
 
