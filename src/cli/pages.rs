@@ -57,12 +57,8 @@ pub(super) async fn serve(
             Box::pin(server.serve(pages, &until)).await;
         }
     };
-    tokio::select! {
-        // First, so that an end is told also where there is nothing to finish.
-        biased;
-        never = systemd::tell(&workshop.clock, stop) => match never {},
-        (served, ()) = async { tokio::join!(work, show) } => served,
-    }
+    let both = async { tokio::join!(work, show).0 };
+    systemd::accompany(&workshop.clock, stop, both).await
 }
 
 /// What `check` says of the pages; `connect` tries whether their place is free.

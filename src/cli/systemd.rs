@@ -3,37 +3,40 @@
 //! To live means that this process still gets round to things. A database or a Luma that is away is waited for, and
 //! is no reason to be started anew.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::pin::pin;
 
 use sd_notify::NotifyState;
 
 use crate::clock::Clock;
 use crate::engine::Stop;
 
-/// Says that work has begun, then every so often that it goes on, and at last that it ends. Never ends itself.
-pub(super) async fn tell(clock: &Clock, stop: &Stop) -> std::convert::Infallible {
+/// Does `work`, and says that it has begun, every so often that it goes on, and that it ends: as soon as it is to
+/// stop, or else when it is done.
+pub(super) async fn accompany<T>(clock: &Clock, stop: &Stop, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
     say(&[NotifyState::Ready, NotifyState::Status("taking in and sending")]);
-    let often = sd_notify::watchdog_enabled().map(|patience| patience / 3);
-    while !stop.is_requested() {
-        if often.is_some() {
-            say(&[NotifyState::Watchdog]);
-        }
-        tokio::select! {
-            () = pause(clock, often) => {}
-            () = stop.requested() => {}
-        }
-    }
+    let done = tokio::select! {
+        never = live(clock) => match never {},
+        () = stop.requested() => None,
+        done = &mut work => Some(done),
+    };
     say(&[NotifyState::Stopping, NotifyState::Status("finishing what is in flight")]);
-    loop {
-        pause(clock, often).await;
-        say(&[NotifyState::Watchdog]);
+    match done {
+        Some(done) => done,
+        None => tokio::select! {
+            never = live(clock) => match never {},
+            done = work => done,
+        },
     }
 }
 
-async fn pause(clock: &Clock, often: Option<Duration>) {
-    match often {
-        Some(often) => clock.sleep(often).await,
-        None => std::future::pending().await,
+/// Says that this process lives, as often as it is asked for.
+async fn live(clock: &Clock) -> Infallible {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+    loop {
+        say(&[NotifyState::Watchdog]);
+        clock.sleep(patience / 3).await;
     }
 }
 
