@@ -6,11 +6,15 @@ use lumasync::store::Store;
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 
-/// The run of a file with more than half of all rows; the one of a queue; a small one; an event in doubt.
+/// The run of a file with more than half of all rows; the one of a queue; a small one; one that is held; an event in
+/// doubt.
 pub(crate) const HUGE: i64 = 1;
 pub(crate) const QUEUE: i64 = 2;
 pub(crate) const SMALL: i64 = 150;
+pub(crate) const HELD: i64 = 99;
 pub(crate) const EVENT: i64 = 1;
+/// Who is in the first run, as a form says it.
+pub(crate) const SOMEBODY: &str = "someone.00000042%40example.org";
 
 /// Only for the time in which it is written.
 const IN_BULK: &str = "pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = off;

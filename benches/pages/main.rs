@@ -2,17 +2,19 @@
 //! visitor costs that run.
 //!
 //! `cargo bench --bench pages [-- --rows N --rounds N --in-flight N --database PATH]`. A visitor looks at a page
-//! about every 100 ms. Each round sends one run alone and one under their eyes, in turns. The built-in Luma, without a
-//! limit, and lumasync have a process each. Prints, and fails only where a count is wrong.
+//! about every 100 ms, half of the time. The built-in Luma, without a limit, and lumasync have a process each.
+//! Prints, and fails only where a count is wrong.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod history;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod turns;
 mod visitor;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 
 use clap::Parser as _;
@@ -22,6 +24,7 @@ use support::child::{self, SandboxProcess};
 use support::ours::{self, BATCH, count};
 use support::table::{Line, ratio, table, thousands};
 use support::{list, median, same, scratch};
+use turns::Pair;
 use visitor::{ALLOWED, Visitor};
 
 #[derive(clap::Parser)]
@@ -29,8 +32,8 @@ struct Args {
     /// Rows in the database, those that are sent among them.
     #[arg(long, default_value_t = 10_000_000)]
     rows: u32,
-    /// How often everything is measured. Half of the rows are sent in all.
-    #[arg(long, default_value_t = 12)]
+    /// Runs that are sent. They have half of the rows.
+    #[arg(long, default_value_t = 4)]
     rounds: u32,
     /// Requests under way at once.
     #[arg(long, default_value_t = 4)]
@@ -50,14 +53,14 @@ fn main() -> anyhow::Result<()> {
     let Args { rows, rounds, in_flight, database, .. } = Args::parse();
     let dir = scratch()?;
     let db = database.unwrap_or_else(|| dir.path().join("pages.db"));
-    let part = rows / 4 / rounds.max(1);
+    let part = rows / 2 / rounds.max(1);
     if !db.exists() {
-        history::write(&db, rows.saturating_sub(part * 2 * rounds))?;
+        history::write(&db, rows.saturating_sub(part * rounds))?;
     }
-    let runs = (0..2 * rounds).map(|_| take(dir.path(), &db, part)).collect::<anyhow::Result<Vec<i64>>>()?;
+    let runs = (0..rounds).map(|_| take(dir.path(), &db, part)).collect::<anyhow::Result<Vec<i64>>>()?;
     let (found, newest) = history::size(&db)?;
     println!(
-        "pages: {} rows in {} runs, {} rows sent at a time, {BATCH} a request, rounds: {rounds}\n",
+        "pages: {} rows in {} runs, {} rows sent in each of {rounds}, {BATCH} a request\n",
         thousands(count(found.into())),
         thousands(count(newest.unsigned_abs())),
         thousands(count(part.into()))
@@ -65,36 +68,24 @@ fn main() -> anyhow::Result<()> {
 
     let sandbox = SandboxProcess::start()?;
     let mut service = Service::start(&db, &sandbox.url(), in_flight)?;
-    let mut visitor = Visitor::new(service.address());
-    let (mut alone, mut watched) = (Vec::new(), Vec::new());
-    for (round, pair) in runs.chunks(2).enumerate() {
-        // Whoever goes second may find things warmer.
-        for (turn, run) in pair.iter().enumerate() {
-            if (round + turn) % 2 == 0 {
-                watched.push(drain_watched(&mut service, &mut visitor, *run)?);
-            } else {
-                alone.push(service.drain(*run)?);
-            }
-        }
+    let mut visitor = Visitor::new(service.address())?;
+    let mut sent = Line::new("sent, somebody looks half of the time");
+    let (mut pairs, mut seconds) = (Vec::new(), Vec::new());
+    for run in runs {
+        let (taken, found) = drain(&mut service, &mut visitor, &sandbox, run)?;
+        seconds.push(taken);
+        pairs.extend(found);
     }
-    same("rows received", count(sandbox.count("rows_received")?), count((part * 2 * rounds).into()))?;
+    same("rows received", count(sandbox.count("rows_received")?), count((part * rounds).into()))?;
     let peak = service.end()?;
+    for seconds in seconds {
+        sent.add(seconds, peak);
+    }
 
     let (pages, over) = visitor.table();
     println!("{pages}");
-    let (mut one, mut other) = (Line::new("sent, nobody looks"), Line::new("sent, a page every 100 ms"));
-    for (line, taken) in [(&mut one, &alone), (&mut other, &watched)] {
-        for seconds in taken {
-            line.add(*seconds, peak);
-        }
-    }
-    println!("{}", table(count(part.into()), [&one, &other]));
-    let pairs = watched.iter().zip(&alone);
-    let ratios: Vec<f64> = pairs.map(|(watched, alone)| (1.0 - alone / watched) * 100.0).collect();
-    let each: Vec<String> = ratios.iter().map(|lost| format!("{lost:.1}")).collect();
-    let lost = (1.0 - median(alone) / median(watched)) * 100.0;
-    println!("{}", ratio("speed lost to the visitor, %", lost, "less than 5"));
-    println!("{:<42}{}", "the same, round by round", each.join(", "));
+    println!("{}", table(count(part.into()), [&sent]));
+    print_lost(&pairs);
     println!("{}", ratio("pages ever over 200 ms", count(over as u64), "none"));
     println!("{}", ratio("peak MiB", peak, "less than 100"));
     if over > 0 {
@@ -112,16 +103,36 @@ fn play(role: &str, args: &[&str]) -> anyhow::Result<()> {
     }
 }
 
-/// Sends a run while somebody looks around.
-fn drain_watched(service: &mut Service, visitor: &mut Visitor, run: i64) -> anyhow::Result<f64> {
-    let (go_on, stop) = mpsc::channel();
+/// Sends a run while somebody looks and looks away by turns: its seconds, and its speeds.
+fn drain(
+    service: &mut Service,
+    visitor: &mut Visitor,
+    sandbox: &SandboxProcess,
+    run: i64,
+) -> anyhow::Result<(f64, Vec<Pair>)> {
+    let is_looking = &AtomicBool::new(false);
+    let ((go_on, stop), (go_on_too, stop_too)) = (mpsc::channel(), mpsc::channel());
     std::thread::scope(|scope| {
-        let looks = scope.spawn(move || visitor.look_around(run, &stop));
+        let looks = scope.spawn(move || visitor.look_around(run, is_looking, &stop));
+        let turns = scope.spawn(move || turns::alternate(sandbox, is_looking, &stop_too));
         let seconds = service.drain(run);
-        drop(go_on);
+        drop((go_on, go_on_too));
         looks.join().map_err(|_| anyhow::anyhow!("the visitor broke down"))??;
-        seconds
+        let pairs = turns.join().map_err(|_| anyhow::anyhow!("the meter broke down"))??;
+        Ok((seconds?, pairs))
     })
+}
+
+fn print_lost(pairs: &[Pair]) {
+    let (lost, least, most) = turns::lost(pairs);
+    let speed = |of: fn(&Pair) -> f64| thousands(median(pairs.iter().map(of)));
+    println!(
+        "rows/s by turns, in the middle: {} with eyes on it, {} without",
+        speed(|pair| pair.watched),
+        speed(|pair| pair.alone)
+    );
+    println!("{}", ratio("speed lost to the visitor, %", lost, "less than 5"));
+    println!("{:<42}{least:.1} to {most:.1}, by {} pairs of turns", "between, 19 times in 20", pairs.len());
 }
 
 /// Takes a list of people in whom no run before has; the run.

@@ -62,7 +62,8 @@ impl AccountHealth {
         account: Option<&Account>,
         now: Time,
     ) -> anyhow::Result<Self> {
-        let depth = store.queue_depth(name).await?;
+        let (depth, events) = (store.queue_depth(name).await?, store.event_depth(name).await?);
+        let rows = depth.oldest.filter(|_| depth.new + depth.pending > 0);
         let known = store.account(name).await?;
         let quota = match account {
             None => None,
@@ -77,8 +78,8 @@ impl AccountHealth {
         Ok(Self {
             name: name.to_owned(),
             depth,
-            events: store.event_depth(name).await?,
-            oldest: depth.oldest.filter(|_| depth.new + depth.pending > 0).map(|at| now.since(at)),
+            events,
+            oldest: rows.into_iter().chain(events.oldest).min().map(|at| now.since(at)),
             proof: store.proof_left(name).await?,
             members: known.as_ref().map_or(0, |known| known.members),
             user: known.as_ref().and_then(|known| known.identity.clone()),
@@ -108,7 +109,7 @@ impl AccountHealth {
             self.name, depth.new, depth.pending, depth.in_flight
         );
         if self.events != EventDepth::default() {
-            let EventDepth { new, pending, in_flight, unknown, created } = self.events;
+            let EventDepth { new, pending, in_flight, unknown, created, .. } = self.events;
             let _ = writeln!(
                 text,
                 "events    {new} new, {pending} pending, {in_flight} in flight, {unknown} unknown, {created} created"
@@ -139,6 +140,13 @@ impl AccountHealth {
 
     fn folder_text(&self, text: &mut String) {
         let Some(folder) = &self.folder else { return };
+        for (path, why) in &folder.unreadable {
+            let _ = writeln!(
+                text,
+                "folder    `{}` cannot be looked through: {why}",
+                printable(&path.to_string_lossy())
+            );
+        }
         for (path, why) in folder.ignored.iter().take(FILES) {
             let _ = writeln!(text, "ignored   `{}`: {why}", printable(&path.to_string_lossy()));
         }
@@ -172,6 +180,8 @@ impl AccountHealth {
             "blocked_until": block.as_ref().map(|(until, _)| until.to_string()),
             "block_reason": block.as_ref().map(|(_, why)| why.clone()),
             "folder": self.folder.as_ref().map(|folder| json!({
+                "unreadable": folder.unreadable.iter().map(|(path, why)| json!({ "path": path, "reason": why }))
+                    .collect::<Vec<_>>(),
                 "ignored": folder.ignored.iter().map(|(path, why)| json!({ "path": path, "reason": why }))
                     .collect::<Vec<_>>(),
                 "failed": folder.failed.iter().map(|file| json!({ "path": file.path, "reason": file.reason }))

@@ -147,6 +147,7 @@ impl Health {
             in_flight: sum.in_flight + events.in_flight,
             unknown: sum.unknown + events.unknown,
             created: sum.created + events.created,
+            oldest: sum.oldest.into_iter().chain(events.oldest).min(),
         })
     }
 }

@@ -22,12 +22,12 @@ pub(super) async fn accompany<T>(clock: &Clock, stop: &Stop, work: impl Future<O
         done = &mut work => Some(done),
     };
     say(&[NotifyState::Stopping, NotifyState::Status("finishing what is in flight")]);
-    match done {
-        Some(done) => done,
-        None => tokio::select! {
-            never = live(clock) => match never {},
-            done = work => done,
-        },
+    if let Some(done) = done {
+        return done;
+    }
+    tokio::select! {
+        never = live(clock) => match never {},
+        done = work => done,
     }
 }
 

@@ -15,6 +15,10 @@ const RECEIPT: &str = ".receipt.json";
 /// The drop folder as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FolderView {
+    /// Inboxes that cannot be looked through, and why: what is dropped there is not seen.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Files that are there to be taken in.
+    pub waiting: usize,
     /// Files that are not taken, and why.
     pub ignored: Vec<(PathBuf, &'static str)>,
     /// The last files that could not be taken in, the newest first.
@@ -37,16 +41,41 @@ impl FolderView {
     #[must_use]
     pub fn look(settings: &FolderSettings, now: Time) -> Self {
         let layout = Layout::new(&settings.root);
-        let look = |mut watch: Watch| watch.scan(now, Duration::ZERO).unwrap_or_default().ignored;
-        let ignored =
-            [look(Watch::over(&layout, &settings.accounts)), look(Watch::new(layout.event_inbox()))].concat();
+        let mut view = Self::default();
+        let inboxes = [
+            (layout.inbox(), Watch::over(&layout, &settings.accounts)),
+            (layout.event_inbox(), Watch::new(layout.event_inbox())),
+        ];
+        for (inbox, mut watch) in inboxes {
+            match watch.scan(now, Duration::ZERO) {
+                Ok(scan) => {
+                    view.ignored.extend(scan.ignored);
+                    view.waiting += scan.ready.len();
+                }
+                Err(_) if !settings.root.exists() => {}
+                Err(error) => view.unreadable.push((inbox, error.to_string())),
+            }
+        }
         let (receipts, files): (Vec<PathBuf>, Vec<PathBuf>) =
             visible(&layout.failed()).partition(|path| path.to_string_lossy().ends_with(RECEIPT));
         let mut receipts: Vec<(SystemTime, PathBuf)> =
             receipts.into_iter().map(|path| (modified(&path), path)).collect();
         receipts.sort_unstable_by(|one, other| other.cmp(one));
-        let failed = receipts.iter().filter_map(|(_, path)| failed_file(path)).take(NAMED).collect();
-        Self { ignored, failed, failed_files: files.len() }
+        view.failed = receipts.iter().filter_map(|(_, path)| failed_file(path)).take(NAMED).collect();
+        view.failed_files = files.len();
+        view
+    }
+
+    /// Both of two folders.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let Self { unreadable, waiting, ignored, failed, failed_files } = other;
+        self.unreadable.extend(unreadable);
+        self.waiting += waiting;
+        self.ignored.extend(ignored);
+        self.failed.extend(failed);
+        self.failed_files += failed_files;
+        self
     }
 }
 

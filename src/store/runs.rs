@@ -227,6 +227,24 @@ impl Store {
         rows.into_iter().map(Run::try_from).collect()
     }
 
+    /// The last runs of their lists, by account, kind and name, that ended since then and have rows that were not
+    /// sent; the newest first.
+    pub async fn unwell_runs(&self, since: Time, limit: u32) -> Result<Vec<Run>> {
+        let rows: Vec<RunRow> = read!(self, db => {
+            sqlx::query_as(concat!(
+                run_columns!(),
+                "where status in ('failed', 'partial')
+                   and id in (select max(id) from runs where finished_at >= $1 group by account, kind, label)
+                 order by id desc limit $2"
+            ))
+            .bind(since)
+            .bind(i64::from(limit))
+            .fetch_all(db)
+            .await?
+        });
+        rows.into_iter().map(Run::try_from).collect()
+    }
+
     /// The runs that have not ended, oldest first.
     pub async fn open_runs(&self) -> Result<Vec<Run>> {
         let rows: Vec<RunRow> = read!(self, db => {

@@ -7,13 +7,15 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use super::layout::{Here, Page, signed};
-use super::parts::event_state;
+use super::parts::{event_state, why_it_waits};
 use super::runs::known;
 use super::session::Visit;
 use super::sign_in::SIGN_IN;
 use super::site::Site;
 use super::visitor::{Act, Asked, Number, Visitor};
 use crate::domain::event::{ApiId, EventState, Resolution};
+use crate::domain::state::RowState;
+use crate::domain::waiting::{RowFacts, Waiting};
 use crate::domain::words::{count, moment};
 use crate::store::{EventAttempt, EventLook, EventRow, EventStory};
 
@@ -100,11 +102,13 @@ pub(super) async fn story(
     let story = site.store.event_story(id).await?.ok_or(Fault::NotFound)?;
     let row = &story.row;
     let is_in_doubt = row.state == EventState::Unknown.as_str();
+    let waiting = site.event_waits(&story).await?;
     let title = format!("Event {id}: {}", row.name);
     let content = html! {
         p { (event_state(&row.state)) @if let Some(api_id) = &row.api_id { ", on Luma as " code { (api_id) } } }
         @if let Some(reason) = &row.reason { p { code { (row.code.as_deref().unwrap_or_default()) } ": " (reason) } }
         @if is_in_doubt { (ways_out(&visitor, &story)) }
+        @if let Some(waiting) = &waiting { (why_it_waits(waiting)) }
         h2 { "Evidence" }
         (evidence(&story))
         h2 { "What was asked for" }
@@ -116,6 +120,22 @@ pub(super) async fn story(
         }
     };
     Ok(Page::new(&title, Here::Events).show(&site, &visitor, &content))
+}
+
+impl Site {
+    /// Why an event waits for a request or an answer; nothing of one that has its outcome or is in doubt.
+    pub(super) async fn event_waits(&self, story: &EventStory) -> Result<Option<Waiting>, Fault> {
+        let row = &story.row;
+        let state = match EventState::parse(&row.state) {
+            Some(EventState::New) => RowState::New,
+            Some(EventState::Pending) => RowState::Pending,
+            Some(EventState::InFlight) => RowState::InFlight,
+            _ => return Ok(None),
+        };
+        let facts = self.facts_within(&row.account, row.run_id, story.due).await?;
+        let row = RowFacts { state, is_in_flight: false, is_sought: false };
+        Ok(Waiting::of_row(row, &facts, self.clock.now()))
+    }
 }
 
 fn evidence(story: &EventStory) -> Markup {

@@ -173,12 +173,13 @@ fn accounts(snapshot: &Snapshot, text: &mut Exposition) {
             family.sample(&[("account", name), ("state", state)], number(rows));
         }
     }
-    let mut family =
-        text.family("lumasync_oldest_pending_seconds", Kind::Gauge, "How long the oldest row has waited.");
+    let mut family = text.family(
+        "lumasync_oldest_pending_seconds",
+        Kind::Gauge,
+        "How long the oldest row or event has waited.",
+    );
     for account in &snapshot.accounts {
-        let waits = account.depth.new + account.depth.pending > 0;
-        let oldest =
-            account.depth.oldest.filter(|_| waits).map_or(Duration::ZERO, |at| snapshot.at.since(at));
+        let oldest = account.oldest().map_or(Duration::ZERO, |at| snapshot.at.since(at));
         family.sample(&[("account", &account.name)], oldest.as_secs_f64());
     }
     let mut family = text.family("lumasync_quota_remaining", Kind::Gauge, "Requests that may leave now.");

@@ -11,6 +11,7 @@ mod chart;
 mod download;
 mod events;
 mod fault;
+mod folders;
 mod guard;
 mod guesses;
 mod health;

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::chart::Chart;
 use super::fault::Fault;
+use super::folders::Folders;
 use super::history::{History, SPANS};
 use super::layout::{Here, Page};
 use super::parts::{run_table, worker_place};
@@ -17,7 +18,10 @@ use crate::clock::Time;
 use crate::domain::expect::Standing;
 use crate::domain::state::RunStatus;
 use crate::domain::words::{count, moment, span, time_of_day};
-use crate::engine::printable;
+use crate::engine::{FolderView, printable};
+
+/// Files that are named of those that are never taken in.
+const IGNORED: usize = 5;
 
 /// The page.
 pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Result<Response, Fault> {
@@ -51,7 +55,8 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
         && snapshot.held.is_empty()
         && snapshot.overdue.is_empty()
         && snapshot.unwell.is_empty()
-        && snapshot.failed_files.1 == 0
+        && snapshot.folders.is_well()
+        && snapshot.notices.given_up == 0
         && snapshot.refused().next().is_none()
         && snapshot.unknown() == 0;
     html! {
@@ -74,11 +79,9 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
                     li { a href="/events" { (count(snapshot.unknown(), "event")) } " may or may not exist on Luma." }
                 }
                 @for source in &snapshot.overdue { li { (overdue(source, snapshot)) } }
-                @for file in &snapshot.failed_files.0 {
-                    li {
-                        code { (printable(&file.path.display().to_string())) } " could not be taken in: " (file.reason)
-                        ". Mend it and drop it anew, or take it away."
-                    }
+                (of_folders(&snapshot.folders))
+                @if snapshot.notices.given_up > 0 {
+                    li { (count(snapshot.notices.given_up, "notice")) " could not be posted and was given up; the log says why." }
                 }
                 @for run in &snapshot.unwell {
                     li {
@@ -91,6 +94,31 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn of_folders(folders: &Folders) -> Markup {
+    let FolderView { unreadable, waiting, ignored, failed, failed_files } = &folders.view;
+    let path = |path: &std::path::Path| printable(&path.display().to_string());
+    let more = |all: usize, named: usize| count(all.saturating_sub(named) as u64, "more file");
+    html! {
+        @for (folder, why) in unreadable {
+            li { "The folder " code { (path(folder)) } " cannot be looked through: " (why) "." }
+        }
+        @for file in failed {
+            li {
+                code { (path(&file.path)) } " could not be taken in: " (file.reason)
+                ". Mend it and drop it anew, or take it away."
+            }
+        }
+        @if *failed_files > failed.len() { li { (more(*failed_files, failed.len())) " could not be taken in." } }
+        @if folders.are_left() {
+            li { (count(*waiting as u64, "file")) " in the drop folder: " a href="/schedules" { (folders.paused.join(", ")) " is paused." } }
+        }
+        @for (file, why) in ignored.iter().take(IGNORED) {
+            li { code { (path(file)) } " is never taken in: " (why) "." }
+        }
+        @if ignored.len() > IGNORED { li { (more(ignored.len(), IGNORED)) " are never taken in." } }
     }
 }
 
@@ -121,7 +149,7 @@ fn account_card(account: &AccountState, snapshot: &Snapshot) -> Markup {
                 (depth.new) " new, " (depth.pending) " pending, " (depth.in_flight) " in flight"
                 @if depth.held > 0 { ", " (depth.held) " held" }
             }
-            @if let Some(oldest) = depth.oldest.filter(|_| depth.new + depth.pending > 0) {
+            @if let Some(oldest) = account.oldest() {
                 dt { "Oldest" } dd { (span(snapshot.at.since(oldest))) }
             }
             @if events.new + events.pending + events.in_flight + events.unknown + events.created > 0 {

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::domain::event::EventState;
 use crate::domain::schedule::FireState;
 use crate::domain::state::RunStatus;
+use crate::domain::waiting::Waiting;
 use crate::domain::words::moment;
 use crate::engine::is_here;
 use crate::store::{Run, Worker};
@@ -105,5 +106,14 @@ pub(super) fn worker_place(worker: &Worker) -> String {
         format!("{pid} on this machine")
     } else {
         format!("{pid} on another machine")
+    }
+}
+
+/// Why something waits, where it is shown.
+pub(super) fn why_it_waits(waiting: &Waiting) -> Markup {
+    html! {
+        p class={ "notice " (if waiting.needs_a_person() { Mood::Bad } else { Mood::Plain }.class()) } {
+            strong { "Why is this waiting? " } (waiting.said())
+        }
     }
 }

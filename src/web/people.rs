@@ -18,7 +18,7 @@ use super::sign_in::SIGN_IN;
 use super::site::Site;
 use super::visitor::{Act, Visitor};
 use crate::domain::state::RowState;
-use crate::domain::waiting::{Facts, RowFacts, Waiting};
+use crate::domain::waiting::{RowFacts, Waiting};
 use crate::engine::waits;
 use crate::store::{PersonRow, Story};
 
@@ -120,21 +120,7 @@ impl Site {
 
     async fn row_waits(&self, row: &PersonRow) -> Result<Option<Waiting>, Fault> {
         let Some(state) = RowState::parse(&row.state) else { return Ok(None) };
-        let run = match row.run_id {
-            Some(run) => self.store.run(run).await?,
-            None => None,
-        };
-        let of_account = self.facts_of(&row.account).await?;
-        let facts = match run {
-            Some(run) => Facts {
-                status: Some(run.status),
-                reason: run.reason,
-                is_approved: run.approved.is_some(),
-                due: row.due_at,
-                ..of_account
-            },
-            None => of_account,
-        };
+        let facts = self.facts_within(&row.account, row.run_id, row.due_at).await?;
         let row = RowFacts { state, is_in_flight: row.is_in_flight, is_sought: row.is_sought };
         Ok(Waiting::of_row(row, &facts, self.clock.now()))
     }

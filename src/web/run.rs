@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::fault::Fault;
 use super::layout::{Here, Page, signed};
-use super::parts::{Mood, status};
+use super::parts::{status, why_it_waits};
 use super::run_hold::{approval, held_for};
 use super::run_view::{RunNumbers, RunView};
 use super::session::Visit;
@@ -29,9 +29,7 @@ pub(super) async fn page(
     let content = html! {
         p { (status(view.run.status)) @if let Some(reason) = &view.run.reason { ": " (reason) } }
         @if let Some(waiting) = &view.waiting {
-            p class={ "notice " (if waiting.needs_a_person() { Mood::Bad } else { Mood::Plain }.class()) } {
-                strong { "Why is this waiting? " } (waiting.said())
-            }
+            (why_it_waits(waiting))
         }
         (held_for(&visitor, &view))
         (counts(&view))

@@ -208,6 +208,30 @@ impl Site {
         Ok(senders.iter().map(|worker| worker.lease_until).max().filter(|_| are_silent))
     }
 
+    /// What holds up one row or event of an account, which is due then, and its run.
+    pub(super) async fn facts_within(
+        &self,
+        account: &str,
+        run: Option<i64>,
+        due: Option<Time>,
+    ) -> Result<Facts, Fault> {
+        let of_account = self.facts_of(account).await?;
+        let run = match run {
+            Some(run) => self.store.run(run).await?,
+            None => None,
+        };
+        Ok(run.map_or_else(
+            || of_account.clone(),
+            |run| Facts {
+                status: Some(run.status),
+                reason: run.reason,
+                is_approved: run.approved.is_some(),
+                due,
+                ..of_account.clone()
+            },
+        ))
+    }
+
     /// What holds up whatever an account sends, and nothing of what that is.
     pub(super) async fn facts_of(&self, account: &str) -> Result<Facts, Fault> {
         let snapshot = self.snapshot().await?;

@@ -6,21 +6,23 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::fault::Fault;
+use super::folders::Folders;
 use super::site::Site;
-use super::verdict::unwell;
 use crate::clock::Time;
 use crate::domain::expect::{Expectation, Pass, Standing};
 use crate::domain::state::RunStatus;
-use crate::engine::{Engine, FailedFile, FolderView, Settings};
-use crate::store::{EventDepth, ProofLeft, QueueDepth, Run, RunFilter, Worker};
+use crate::engine::{Engine, Settings};
+use crate::store::{EventDepth, NoticesLeft, ProofLeft, QueueDepth, Run, RunFilter, Worker};
 
 /// How long it is shown as it was read.
 const LASTS: Duration = Duration::from_secs(2);
 /// Runs that are named; those that wait for approval are, as far as anybody can look at them.
 const RUNS: u32 = 8;
 const HELD: u32 = 200;
-/// Runs that are looked through for those that left rows unsent.
-const LAST: u32 = 50;
+/// For how long a run that left rows unsent is told of, and a notice that was given up.
+const TOLD: Duration = Duration::from_hours(24);
+/// Runs that left rows unsent and are told of.
+const UNWELL: u32 = 50;
 
 /// The state of all things.
 #[derive(Debug)]
@@ -38,8 +40,9 @@ pub(super) struct Snapshot {
     /// The last ones of their lists that left rows unsent a short while ago, and are not brought back.
     pub(super) unwell: Vec<Run>,
     pub(super) schedules: Vec<NextFire>,
-    /// Files that could not be taken in and lie in the folder for them: the last ones, and how many.
-    pub(super) failed_files: (Vec<FailedFile>, usize),
+    pub(super) folders: Folders,
+    /// What people are to be told elsewhere and are not.
+    pub(super) notices: NoticesLeft,
     /// Sources that are late or short.
     pub(super) overdue: Vec<OverdueSource>,
     /// Differs where anything that is shown does.
@@ -114,10 +117,9 @@ impl Snapshot {
         refused.filter_map(|account| Some((account.name.as_str(), account.block.as_ref()?.1.as_str())))
     }
 
-    /// How long the oldest row has waited.
+    /// How long the oldest row or event has waited.
     pub(super) fn oldest(&self) -> Option<Duration> {
-        let waits = self.accounts.iter().filter(|account| account.depth.new + account.depth.pending > 0);
-        waits.filter_map(|account| account.depth.oldest).min().map(|at| self.at.since(at))
+        self.accounts.iter().filter_map(AccountState::oldest).min().map(|at| self.at.since(at))
     }
 }
 
@@ -140,38 +142,25 @@ impl Site {
             }
         }
         let held = RunFilter { status: Some(RunStatus::Held), ..RunFilter::default() };
-        let (last, stopped) = (self.store.runs(LAST).await?, self.store.stopped_runs(None).await?);
+        let stopped = self.store.stopped_runs(None).await?;
+        let unwell = self.store.unwell_runs(now.minus(TOLD), UNWELL).await?;
         let mut snapshot = Snapshot {
             at: now,
             accounts,
             workers: self.store.workers().await?,
             standing: self.store.standing_runs().await?,
             held: self.store.runs_page(&held, HELD).await?,
-            unwell: unwell(&last, now).into_iter().filter(|run| !stopped.contains(&run.id)).collect(),
+            unwell: unwell.into_iter().filter(|run| !stopped.contains(&run.id)).collect(),
             stopped,
-            recent: last.into_iter().take(RUNS as usize).collect(),
+            recent: self.store.runs(RUNS).await?,
             schedules: self.next_fires(now).await?,
             overdue: self.overdue(now).await?,
-            failed_files: self.failed_files(now).await,
+            folders: self.folders(now).await?,
+            notices: self.store.notices_left(now.minus(TOLD)).await?,
             stamp: 0,
         };
         snapshot.stamp = stamp(&snapshot);
         Ok(snapshot)
-    }
-
-    async fn failed_files(&self, now: Time) -> (Vec<FailedFile>, usize) {
-        let folders: Vec<_> =
-            self.fleet.engines().filter_map(|engine| engine.folder_settings().cloned()).collect();
-        let look = move || {
-            folders.iter().map(|folder| FolderView::look(folder, now)).fold(
-                (Vec::new(), 0),
-                |(mut all, files), view| {
-                    all.extend(view.failed);
-                    (all, files + view.failed_files)
-                },
-            )
-        };
-        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     async fn account_state(
@@ -233,6 +222,12 @@ impl Site {
 }
 
 impl AccountState {
+    /// Since when the oldest row or event waits.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        let rows = self.depth.oldest.filter(|_| self.depth.new + self.depth.pending > 0);
+        rows.into_iter().chain(self.events.oldest).min()
+    }
+
     /// Something waits for it, and nobody here sends that.
     pub(super) fn is_left_alone(&self) -> bool {
         self.quota.is_none() && self.has_work()
@@ -247,11 +242,21 @@ impl AccountState {
 /// A digest of what is shown. The leases of workers that live go on all the time, and say nothing.
 fn stamp(snapshot: &Snapshot) -> u64 {
     let Snapshot {
-        accounts, stopped, standing, held, recent, unwell, schedules, overdue, failed_files, ..
+        accounts,
+        stopped,
+        standing,
+        held,
+        recent,
+        unwell,
+        schedules,
+        overdue,
+        folders,
+        notices,
+        ..
     } = snapshot;
     let alive = snapshot.alive();
     let shown = format!(
-        "{accounts:?} {} {alive} {stopped:?} {standing:?} {held:?} {recent:?} {unwell:?} {schedules:?} {overdue:?} {failed_files:?}",
+        "{accounts:?} {} {alive} {stopped:?} {standing:?} {held:?} {recent:?} {unwell:?} {schedules:?} {overdue:?} {folders:?} {notices:?}",
         snapshot.workers.len()
     );
     xxh3_64(shown.as_bytes())

@@ -14,12 +14,27 @@ impl Site {
         {
             family.sample(&[("for", what)], f64::from(u32::try_from(runs).unwrap_or(u32::MAX)));
         }
-        text.family(
-            "lumasync_files_failed",
-            Kind::Gauge,
-            "Files that could not be taken in and lie in `failed`.",
-        )
-        .sample(&[], f64::from(u32::try_from(snapshot.failed_files.1).unwrap_or(u32::MAX)));
+        let folders = &snapshot.folders.view;
+        for (name, help, found) in [
+            (
+                "lumasync_files_failed",
+                "Files that could not be taken in and lie in `failed`.",
+                folders.failed_files,
+            ),
+            (
+                "lumasync_files_ignored",
+                "Files in the drop folder that are never taken in.",
+                folders.ignored.len(),
+            ),
+            (
+                "lumasync_folders_unreadable",
+                "Inboxes that cannot be looked through.",
+                folders.unreadable.len(),
+            ),
+        ] {
+            let found = f64::from(u32::try_from(found).unwrap_or(u32::MAX));
+            text.family(name, Kind::Gauge, help).sample(&[], found);
+        }
         let help = "1 where a source is late or was too short, of those of which something is expected.";
         let mut family = text.family("lumasync_source_overdue", Kind::Gauge, help);
         let expectations = self.fleet.engines().flat_map(|engine| &engine.settings().expectations);

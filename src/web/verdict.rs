@@ -2,15 +2,12 @@
 
 use super::parts::Mood;
 use super::snapshot::Snapshot;
-use crate::clock::Time;
 use crate::domain::expect::Standing;
 use crate::domain::state::RunStatus;
 use crate::domain::waiting::waits;
 use crate::domain::words::{count, moment};
-use crate::store::Run;
-
-/// For how long a run that left rows unsent is told of.
-const TOLD: std::time::Duration = std::time::Duration::from_hours(24);
+use crate::engine::printable;
+use crate::store::NoticesLeft;
 
 /// The sentence, and how bad it is.
 pub(super) fn verdict(snapshot: &Snapshot) -> (Mood, String) {
@@ -34,6 +31,10 @@ fn bad(snapshot: &Snapshot) -> Option<String> {
         let stand = if stopped == 1 { "stands" } else { "stand" };
         return Some(format!("{} {stand} still and wait for a person.", count(stopped as u64, "run")));
     }
+    if let Some((folder, _)) = snapshot.folders.view.unreadable.first() {
+        let folder = printable(&folder.display().to_string());
+        return Some(format!("The folder {folder} cannot be looked through: nothing is taken in from it."));
+    }
     let failed = snapshot.unwell.iter().find(|run| run.status == RunStatus::Failed)?;
     Some(format!("Run {} ({}) failed.", failed.id, failed.label))
 }
@@ -45,8 +46,13 @@ fn warn(snapshot: &Snapshot) -> Option<String> {
     if !snapshot.held.is_empty() {
         return Some(format!("{} held for approval.", count(snapshot.held.len() as u64, "run")));
     }
-    if snapshot.failed_files.1 > 0 {
-        return Some(format!("{} could not be taken in.", count(snapshot.failed_files.1 as u64, "file")));
+    let folders = &snapshot.folders;
+    if folders.view.failed_files > 0 {
+        return Some(format!("{} could not be taken in.", count(folders.view.failed_files as u64, "file")));
+    }
+    if folders.are_left() {
+        let (files, paused) = (count(folders.view.waiting as u64, "file"), folders.paused.join(", "));
+        return Some(format!("{files} in the drop folder, and what takes it in is paused: {paused}."));
     }
     if let Some(source) = snapshot.overdue.first() {
         let how = if source.standing == Standing::Late { "is late" } else { "was too short" };
@@ -62,24 +68,22 @@ fn warn(snapshot: &Snapshot) -> Option<String> {
     if let Some((account, (until, _))) = blocked {
         return Some(format!("Nothing is sent for account {account} until {}.", moment(*until)));
     }
-    let partial = snapshot.unwell.first()?;
-    Some(format!("Run {} ({}) left rows that were not sent.", partial.id, partial.label))
-}
-
-/// Of runs, newest first, the last ones of their lists that ended a short while ago with rows unsent.
-pub(super) fn unwell(runs: &[Run], now: Time) -> Vec<Run> {
-    let list = |run: &Run| (run.account.clone(), run.kind, run.label.clone());
-    let mut seen = Vec::new();
-    let mut unwell = Vec::new();
-    for run in runs.iter().filter(|run| run.finished_at.is_some()) {
-        if seen.contains(&list(run)) {
-            continue;
-        }
-        seen.push(list(run));
-        let is_new = run.finished_at.is_some_and(|at| now.since(at) < TOLD);
-        if is_new && matches!(run.status, RunStatus::Failed | RunStatus::Partial) {
-            unwell.push(run.clone());
-        }
+    if let Some(partial) = snapshot.unwell.first() {
+        return Some(format!("Run {} ({}) left rows that were not sent.", partial.id, partial.label));
     }
-    unwell
+    let ignored = folders.view.ignored.len() as u64;
+    if ignored > 0 {
+        let (lie, are) = if ignored == 1 { ("lies", "is") } else { ("lie", "are") };
+        return Some(format!(
+            "{} {lie} in the drop folder and {are} never taken in.",
+            count(ignored, "file")
+        ));
+    }
+    let NoticesLeft { waiting, given_up, answer, .. } = &snapshot.notices;
+    if *given_up > 0 {
+        return Some(format!("{} could not be posted.", count(*given_up, "notice")));
+    }
+    // One that is just on its way is no trouble.
+    answer.as_ref().filter(|_| *waiting > 0)?;
+    Some(format!("{} could not be posted yet.", count(*waiting, "notice")))
 }

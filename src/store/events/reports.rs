@@ -142,6 +142,8 @@ pub struct EventStory {
     pub row: EventRow,
     /// What it is.
     pub record: EventRecord,
+    /// When its next request is due.
+    pub due: Option<Time>,
     /// What was asked and answered.
     pub attempts: Vec<EventAttempt>,
     /// What looks for it have come to, for each request that left it in doubt.
@@ -163,6 +165,8 @@ pub struct EventDepth {
     pub unknown: u64,
     /// On Luma.
     pub created: u64,
+    /// Since when the oldest waits of those that nobody has read or that wait for a request.
+    pub oldest: Option<Time>,
 }
 
 macro_rules! row_columns {
@@ -212,6 +216,7 @@ impl Store {
             .bind(id)
             .fetch_one(db)
             .await?;
+            let due = sqlx::query_scalar("select due_at from event_queue where id = $1").bind(id).fetch_one(db).await?;
             let attempts = sqlx::query_as(
                 "select id, started_at, finished_at, body_bytes, status, verdict, detail from attempts
                   where event_id = $1 order by id",
@@ -233,7 +238,7 @@ impl Store {
             .bind(id)
             .fetch_all(db)
             .await?;
-            Some(EventStory { row, record, attempts, looks, resolutions })
+            Some(EventStory { row, record, due, attempts, looks, resolutions })
         }});
         Ok(story)
     }
@@ -250,13 +255,27 @@ impl Store {
             let found = by_state.iter().find(|(state, _)| state == wanted.as_str());
             found.map_or(0, |(_, rows)| rows.unsigned_abs())
         };
+        let (new, pending) = (count(EventState::New), count(EventState::Pending));
+        let oldest = if new + pending > 0 { self.oldest_event(account).await? } else { None };
         Ok(EventDepth {
-            new: count(EventState::New),
-            pending: count(EventState::Pending),
+            new,
+            pending,
+            oldest,
             in_flight: count(EventState::InFlight),
             unknown: count(EventState::Unknown),
             created: count(EventState::Created),
         })
+    }
+
+    async fn oldest_event(&self, account: &str) -> Result<Option<Time>> {
+        Ok(read!(self, db => {
+            sqlx::query_scalar(
+                "select min(created_at) from event_queue where account = $1 and state in ('new', 'pending')",
+            )
+            .bind(account)
+            .fetch_one(db)
+            .await?
+        }))
     }
 
     /// The events of a run by where they stand.

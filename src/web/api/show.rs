@@ -10,6 +10,7 @@ use super::answer;
 use crate::clock::Time;
 use crate::domain::event::EventState;
 use crate::domain::guard::Concern;
+use crate::domain::waiting::Waiting;
 use crate::store::{CauseGroup, EventRow, Run, RunCounts};
 use crate::web::fault::Fault;
 use crate::web::runs::{Wanted, known};
@@ -51,7 +52,11 @@ pub(super) async fn status(State(site): State<Site>) -> Answer {
         "held_runs": snapshot.held.iter().map(|run| run.id).collect::<Vec<_>>(),
         "overdue_sources": overdue_json(&snapshot),
         "unwell_runs": snapshot.unwell.iter().map(|run| run.id).collect::<Vec<_>>(),
-        "failed_files": snapshot.failed_files.1,
+        "failed_files": snapshot.folders.view.failed_files,
+        "ignored_files": snapshot.folders.view.ignored.len(),
+        "unreadable_folders": snapshot.folders.view.unreadable.len(),
+        "left_files": if snapshot.folders.are_left() { snapshot.folders.view.waiting } else { 0 },
+        "unposted_notices": snapshot.notices.waiting + snapshot.notices.given_up,
     })))
 }
 
@@ -124,9 +129,7 @@ pub(super) async fn run(State(site): State<Site>, Number(id): Number) -> Answer 
     let view = site.run_view(id).await?;
     let (numbers, causes) = (view.numbers.as_deref(), view.causes.as_deref());
     let mut object = run_json(&view.run);
-    let waiting = view.waiting.as_ref().map(|waiting| {
-        json!({ "code": waiting.as_str(), "reason": waiting.said(), "needs_a_person": waiting.needs_a_person() })
-    });
+    let waiting = view.waiting.as_ref().map(waiting_json);
     for (name, value) in [
         ("rows", json!(numbers.map(|numbers| rows_json(&numbers.counts)))),
         ("counted_at", json!(numbers.map(|numbers| numbers.at.to_string()))),
@@ -196,7 +199,13 @@ fn event_json(event: &EventRow) -> Value {
 /// One event.
 pub(super) async fn event(State(site): State<Site>, Number(id): Number) -> Answer {
     let story = site.store.event_story(id).await?.ok_or(Fault::NotFound)?;
-    Ok(ok(&event_json(&story.row)))
+    let mut event = event_json(&story.row);
+    event["waiting"] = json!(site.event_waits(&story).await?.as_ref().map(waiting_json));
+    Ok(ok(&event))
+}
+
+fn waiting_json(waiting: &Waiting) -> Value {
+    json!({ "code": waiting.as_str(), "reason": waiting.said(), "needs_a_person": waiting.needs_a_person() })
 }
 
 /// What became of a member's row.

@@ -110,8 +110,9 @@ fn buttons(visit: &Visit, word: &str, may_go: bool) -> Markup {
 pub(in crate::web) enum Sent {
     /// A run has taken it in.
     Run(i64),
-    /// It lies in the drop folder or is being read; `schedule` takes it in, where there are times for that.
-    OnItsWay { schedule: Option<String> },
+    /// It lies in the drop folder or is being read; `schedule` takes it in, where there are times for that, unless it is
+    /// paused.
+    OnItsWay { schedule: Option<(String, bool)> },
     /// The intake put it aside.
     Failed(String),
 }
@@ -136,7 +137,10 @@ impl Site {
             return Ok(Sent::Failed(reason));
         }
         let schedule = self.schedules().iter().find(|schedule| schedule.takes_folder());
-        Ok(Sent::OnItsWay { schedule: schedule.map(|Schedule { name, .. }| name.clone()) })
+        let Some(Schedule { name, .. }) = schedule else { return Ok(Sent::OnItsWay { schedule: None }) };
+        let is_paused =
+            self.store.schedules().await?.iter().any(|known| known.name == *name && known.is_paused);
+        Ok(Sent::OnItsWay { schedule: Some((name.clone(), is_paused)) })
     }
 }
 
@@ -148,8 +152,11 @@ fn sent_view(sent: &Sent) -> Markup {
                 p.lead role="status" { "It lies in the drop folder and is taken in within seconds." }
                 p.soft { "A link to its run stands here as soon as there is one." }
             }
-            Sent::OnItsWay { schedule: Some(name) } => {
-                p.lead role="status" { "It lies in the drop folder, which the schedule " a href="/schedules" { (name) } " takes in when it is due." }
+            Sent::OnItsWay { schedule: Some((name, is_paused)) } => {
+                p.lead role="status" {
+                    "It lies in the drop folder, which the schedule " a href="/schedules" { (name) }
+                    @if *is_paused { " takes in; but that is paused." } @else { " takes in when it is due." }
+                }
                 p.soft { "A link to its run stands here as soon as there is one." }
             }
             Sent::Failed(reason) => {

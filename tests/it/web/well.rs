@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::site::{PAGES, Site, TOKEN};
+use super::upload::Person;
 use crate::support::{Bench, PATIENCE, wait_until};
 
 fn status(site: &Site) -> Value {
@@ -138,5 +139,106 @@ fn what_no_database_can_be_asked_is_refused_before_it_is() {
         );
         assert!(!answer.text.contains("Invalid URL"), "{answer:?}");
     }
+    site.goes_on();
+}
+
+#[test]
+fn a_folder_that_cannot_be_looked_through_is_told_until_it_can() {
+    let bench = Bench::new("", PAGES);
+    let site = Site::start(&bench);
+    wait_for(&site, "good", "All is well");
+    std::fs::rename(bench.scratch.path("drop/members"), bench.scratch.path("away")).expect("moved");
+    bench.scratch.write("drop/members", "no folder\n");
+    wait_for(&site, "bad", "drop/members cannot be looked through: nothing is taken in from it.");
+    assert!(site.get("/metrics").text.contains("lumasync_folders_unreadable 1"));
+    let told = bench.lumasync(["status"]).run().with_code(0).stdout;
+    assert!(told.contains("drop/members` cannot be looked through"), "{told}");
+    std::fs::remove_file(bench.scratch.path("drop/members")).expect("removed");
+    std::fs::rename(bench.scratch.path("away"), bench.scratch.path("drop/members")).expect("moved");
+    wait_for(&site, "good", "All is well");
+    site.goes_on();
+}
+
+#[test]
+fn files_that_are_never_taken_in_are_told_until_they_are_gone() {
+    let bench = Bench::new("", PAGES);
+    let site = Site::start(&bench);
+    bench.scratch.write("drop/members/people.xlsx", "no list\n");
+    bench.scratch.write("drop/list.csv", "email\nana@example.org\n");
+    wait_for(&site, "warn", "2 files lie in the drop folder and are never taken in.");
+    assert!(site.get("/").text.contains("people.xlsx</code> is never taken in: "), "{:?}", site.get("/"));
+    std::fs::remove_file(bench.scratch.path("drop/list.csv")).expect("removed");
+    wait_for(&site, "warn", "1 file lies in the drop folder and is never taken in.");
+    std::fs::remove_file(bench.scratch.path("drop/members/people.xlsx")).expect("removed");
+    wait_for(&site, "good", "All is well");
+    site.goes_on();
+}
+
+#[test]
+fn no_number_of_later_runs_hides_one_that_left_rows() {
+    let bench = Bench::new("", PAGES);
+    bench.scratch.write("list.csv", "email\nnonsense\n");
+    bench.sync(["list.csv"]).run().with_code(4);
+    bench.db_to_write().execute(
+        "insert into runs (account, kind, source, started_by, label, status, created_at, finished_at)
+         with recursive n (n) as (select 1 union all select n + 1 from n where n < 300)
+         select account, kind, source, started_by, label || n, 'succeeded', created_at, finished_at
+           from runs, n where id = 1",
+    );
+    let site = Site::start(&bench);
+    wait_for(&site, "warn", "Run 1 (list.csv) left rows that were not sent.");
+    site.goes_on();
+}
+
+#[test]
+fn a_file_for_a_schedule_that_is_paused_waits_for_a_person() {
+    let schedule = "\n[[schedule]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\ntimezone = \"UTC\"\nsources = [\"folder\"]\n";
+    let bench = Bench::new("", &format!("{PAGES}{schedule}"));
+    let site = Site::start(&bench);
+    let person = Person::sign_in(&site);
+    bench.scratch.write("drop/members/list.csv", "email\nana@example.org\n");
+    wait_for(&site, "good", "All is well");
+    let act = |action: &str| {
+        let form = format!("csrf={}&name=nightly&action={action}", person.csrf);
+        site.post("/schedules", &[&person.cookie], &form).with_status(303)
+    };
+    act("pause");
+    wait_for(&site, "warn", "1 file in the drop folder, and what takes it in is paused: nightly.");
+    let uploaded = person.upload("more.csv", "email\nben@example.org\n").with_status(303);
+    let upload = uploaded.header("location").expect("a place").to_owned();
+    site.post(&format!("{upload}/send"), &[&person.cookie], &format!("csrf={}", person.csrf))
+        .with_status(303);
+    let page = site.ask("GET", &upload, &[&person.cookie], "").with_status(200).text;
+    assert!(page.contains("takes in; but that is paused."), "{page}");
+    act("resume");
+    wait_for(&site, "good", "All is well");
+    site.goes_on();
+}
+
+#[test]
+fn an_event_that_waits_says_why_and_for_how_long() {
+    let bench = Bench::new("401@1+", PAGES);
+    let site = Site::start(&bench);
+    wait_for(&site, "good", "All is well");
+    bench.scratch.write("drop/events/talks.csv", "name,start_at\nTalk,2099-12-04T18:00:00Z\n");
+    wait_for(&site, "bad", "Luma refuses the key of account main");
+    wait_until(PATIENCE, "the reason", || site.get("/api/v1/events/1").json()["waiting"]["code"] == "key");
+    let page = site.get("/events/1").with_status(200).text;
+    assert!(page.contains("Why is this waiting? </strong>Luma refuses the key"), "{page}");
+    wait_until(PATIENCE, "its age", || status(&site)["oldest_seconds"].as_u64() >= Some(1));
+    let numbers = site.get("/metrics").text;
+    assert!(!numbers.contains("lumasync_oldest_pending_seconds{account=\"main\"} 0"), "{numbers}");
+    site.goes_on();
+}
+
+#[test]
+fn a_notice_that_nobody_takes_is_told() {
+    let notify = "\n[notify]\nurl = \"http://127.0.0.1:9/\"\n";
+    let bench = Bench::new("", &format!("{PAGES}{notify}"));
+    bench.scratch.write("list.csv", "email\nana@example.org\n");
+    bench.sync(["list.csv"]).run().with_code(0);
+    let site = Site::start(&bench);
+    bench.scratch.write("drop/members/bad.csv", "email\nnonsense\n");
+    wait_until(PATIENCE, "the notice", || status(&site)["unposted_notices"].as_u64() >= Some(1));
     site.goes_on();
 }
