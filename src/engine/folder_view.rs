@@ -1,6 +1,7 @@
 //! What a person should know of the drop folder, read from the folder itself: what nobody takes, and what
 //! could not be read. Changes nothing, and needs neither the database nor the lock.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +16,7 @@ const RECEIPT: &str = ".receipt.json";
 /// The drop folder as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FolderView {
-    /// Inboxes that cannot be looked through, and why: what is dropped there is not seen.
+    /// Inboxes that are there and cannot be looked through, and why: what is dropped there is not seen.
     pub unreadable: Vec<(PathBuf, String)>,
     /// Files that are there to be taken in.
     pub waiting: usize,
@@ -52,7 +53,8 @@ impl FolderView {
                     view.ignored.extend(scan.ignored);
                     view.waiting += scan.ready.len();
                 }
-                Err(_) if !settings.root.exists() => {}
+                // It is made by whoever watches it first.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => view.unreadable.push((inbox, error.to_string())),
             }
         }
@@ -64,6 +66,14 @@ impl FolderView {
         view.failed = receipts.iter().filter_map(|(_, path)| failed_file(path)).take(NAMED).collect();
         view.failed_files = files.len();
         view
+    }
+
+    /// Inboxes that are not there, of a folder that is watched.
+    #[must_use]
+    pub fn gone(settings: &FolderSettings) -> Vec<(PathBuf, String)> {
+        let layout = Layout::new(&settings.root);
+        let inboxes = [layout.inbox(), layout.event_inbox()].into_iter();
+        inboxes.filter(|inbox| !inbox.exists()).map(|inbox| (inbox, "it is not there".to_owned())).collect()
     }
 
     /// Both of two folders.

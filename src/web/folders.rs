@@ -3,6 +3,7 @@
 //! Looks at the disk; of the files themselves it knows the names.
 
 use crate::clock::Time;
+use crate::domain::schedule::Schedule;
 use crate::engine::FolderView;
 
 use super::fault::Fault;
@@ -35,10 +36,12 @@ impl Site {
     pub(super) async fn folders(&self, now: Time) -> Result<Folders, Fault> {
         let settings: Vec<_> =
             self.fleet.engines().filter_map(|engine| engine.folder_settings().cloned()).collect();
+        // The folder of a schedule is made when that is due.
+        let is_watched = !self.schedules().iter().any(Schedule::takes_folder);
         let look = move || {
             settings.iter().fold(FolderView::default(), |mut all, folder| {
-                if !folder.root.exists() {
-                    all.unreadable.push((folder.root.clone(), "it is not there".to_owned()));
+                if is_watched {
+                    all.unreadable.extend(FolderView::gone(folder));
                 }
                 all.and(FolderView::look(folder, now))
             })

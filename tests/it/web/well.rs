@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::site::{PAGES, Site, TOKEN};
 use super::upload::Person;
-use crate::support::{Bench, PATIENCE, wait_until};
+use crate::support::{Bench, Mood, PATIENCE, Receiver, wait_until};
 
 fn status(site: &Site) -> Value {
     site.get("/api/v1/status").with_status(200).json()
@@ -233,12 +233,13 @@ fn an_event_that_waits_says_why_and_for_how_long() {
 
 #[test]
 fn a_notice_that_nobody_takes_is_told() {
-    let notify = "\n[notify]\nurl = \"http://127.0.0.1:9/\"\n";
-    let bench = Bench::new("", &format!("{PAGES}{notify}"));
-    bench.scratch.write("list.csv", "email\nana@example.org\n");
-    bench.sync(["list.csv"]).run().with_code(0);
+    let receiver = Receiver::start();
+    let bench = Bench::new("", "");
+    bench.configure(&format!("{PAGES}\n{}", receiver.configure(&bench, "")));
+    receiver.answer(&[Mood::Status(503)]);
     let site = Site::start(&bench);
     bench.scratch.write("drop/members/bad.csv", "email\nnonsense\n");
+    wait_for(&site, "warn", "Run 1 (bad.csv) left rows that were not sent.");
     wait_until(PATIENCE, "the notice", || status(&site)["unposted_notices"].as_u64() >= Some(1));
     site.goes_on();
 }
