@@ -243,6 +243,10 @@ pub async fn forget(
             forgotten.elsewhere.push(path);
         }
     }
+    if !forgotten.rewritten.is_empty() && !dry_run {
+        // The rows were noted as gone before; whoever has searched the files since then has found them as they were.
+        store.note_removal().await?;
+    }
     if !dry_run {
         forgotten.is_log_empty = store.empty_log().await?;
     }

@@ -117,6 +117,9 @@ impl Store {
         for (table, column, give_up) in POSITIONS {
             erased.positions += self.give_up_positions(person, (table, column, give_up), dry_run).await?;
         }
+        if !dry_run {
+            self.note_removal().await?;
+        }
         Ok(erased)
     }
 

@@ -213,6 +213,11 @@ impl<K: Eq + Hash, T> CachedBy<K, T> {
         }
         all.entry(key).or_default().clone()
     }
+
+    /// What was read is over, of all of them.
+    pub(super) fn forget_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(Cached::forget);
+    }
 }
 
 #[cfg(test)]

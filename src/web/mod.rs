@@ -26,6 +26,7 @@ mod parts;
 mod people;
 mod person_view;
 mod prometheus;
+mod removals;
 mod routes;
 mod run;
 mod run_acts;

@@ -76,7 +76,7 @@ pub(super) async fn search(
     if email.len() > LONGEST {
         return Err(Fault::Wrong(format!("No address is longer than {LONGEST} bytes.")));
     }
-    let word = site.search(&visit, &email)?;
+    let word = site.search(&visit, &email).await?;
     tracing::info!(by = visit.person, "somebody is looked for");
     Ok(Redirect::to(&format!("{PEOPLE}/{word}")).into_response())
 }
@@ -89,6 +89,7 @@ pub(super) async fn result(
 ) -> Result<Response, Fault> {
     visitor.trusted()?;
     let Visitor::Person(visit) = &visitor else { return Err(Fault::NotFound) };
+    site.heed_removals().await?;
     let Some(search) = site.searches.find(visit, &word, site.clock.now()) else {
         site.sessions.say(visit, "What was found is forgotten by now: look for them once more.".to_owned());
         return Ok(Redirect::to(PEOPLE).into_response());

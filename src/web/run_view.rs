@@ -71,6 +71,7 @@ pub(super) struct RunCauses {
 impl Site {
     /// A run as of the last seconds.
     pub(super) async fn run_view(&self, id: i64) -> Result<RunView, Fault> {
+        self.heed_removals().await?;
         let run = self.store.run(id).await?.ok_or(Fault::NotFound)?;
         let file = self.store.file_of_run(id).await?;
         let read_as = match &file {

@@ -104,6 +104,11 @@ impl Searches {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, search| search.is_kept(now));
     }
 
+    /// Forgets all: who was found may have been taken out of the database since.
+    pub(super) fn forget_all(&self) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets what somebody has looked for who signs out.
     pub(super) fn forget_of(&self, visit: &Visit) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, search| !search.owner.is(visit));
@@ -134,8 +139,9 @@ impl Search {
 
 impl Site {
     /// Begins to look for somebody; the word under which what is found is kept.
-    pub(super) fn search(&self, visit: &Visit, email: &str) -> Result<String, Fault> {
+    pub(super) async fn search(&self, visit: &Visit, email: &str) -> Result<String, Fault> {
         let person = named(email)?;
+        self.heed_removals().await?;
         let place = self.searches.place()?;
         let (word, search) = self.searches.begin(visit, email.trim(), self.clock.now())?;
         tokio::spawn(self.clone().keep(search, person, place));

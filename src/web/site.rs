@@ -12,6 +12,7 @@ use super::guesses::Guesses;
 use super::history::{History, Memory};
 use super::live::LISTENERS;
 use super::metrics::Tally;
+use super::removals::Heeded;
 use super::run_view::{RunCauses, RunNumbers};
 use super::searches::Searches;
 use super::session::Sessions;
@@ -67,6 +68,7 @@ pub(super) struct Inner {
     pub(super) run_causes: CachedBy<i64, RunCauses>,
     pub(super) totals: Cached<Totals>,
     pub(super) searches: Searches,
+    pub(super) heeded: Heeded,
     pub(super) memory: Memory,
     /// What was counted for machines; one of them looks at a time.
     pub(super) tally: tokio::sync::Mutex<Tally>,
@@ -99,6 +101,7 @@ impl Site {
             run_causes: CachedBy::default(),
             totals: Cached::default(),
             searches: Searches::default(),
+            heeded: Heeded::default(),
             memory: Memory::default(),
             tally: tokio::sync::Mutex::default(),
             counting: Semaphore::new(1),

@@ -121,6 +121,20 @@ impl Store {
         Ok(found)
     }
 
+    /// How often somebody was taken off the list, or was forgotten: whoever has kept what they read before, be it the
+    /// list with its reasons or what was found of a person, reads it anew.
+    pub async fn removals(&self) -> Result<i64> {
+        Ok(read!(self, db => { mark!(db) }).removals)
+    }
+
+    /// Counts one more, once it is done.
+    pub async fn note_removal(&self) -> Result<()> {
+        write_tx!(self, tx => {
+            sqlx::query("update suppression_list set removals = removals + 1").execute(&mut *tx).await?;
+        });
+        Ok(())
+    }
+
     /// The last entries, newest first, and how many there are; of one account and of all, where it is named.
     pub async fn suppressions(
         &self,

@@ -3,7 +3,7 @@
 use lumasync::domain::code::Code;
 use lumasync::domain::outcome::Outcome;
 use lumasync::domain::person::Person;
-use lumasync::store::{ForgetError, Happening, RunCounts, Settlement};
+use lumasync::store::{ForgetError, Happening, RunCounts, Settlement, Suppression};
 
 use super::fixture::{ACCOUNT, Fixture, delivered, people, refs, settlement};
 
@@ -14,6 +14,7 @@ on_every_database! {
     whoever_is_alone_in_a_request_leaves_no_row_behind,
     a_failed_row_that_is_forgotten_is_not_retried,
     answers_that_quote_the_person_keep_all_but_the_address,
+    whoever_keeps_what_they_read_is_told_to_read_it_anew,
     a_story_is_told_in_the_order_of_time,
 }
 
@@ -164,4 +165,21 @@ async fn a_story_is_told_in_the_order_of_time(db: &Fixture) {
     assert_eq!(story.rows.iter().map(|row| row.state.as_str()).collect::<Vec<_>>(), ["delivered", "new"]);
     assert_eq!((story.confirmed.len(), story.confirmed[0].run_id), (1, run));
     assert_eq!((story.confirmed[0].account.as_str(), story.confirmed[0].tags.as_str()), (ACCOUNT, "tag-vip"));
+}
+
+async fn whoever_keeps_what_they_read_is_told_to_read_it_anew(db: &Fixture) {
+    let reason = Some("asked for by p0001@example.org");
+    let why = Suppression { account: None, reason, origin: "by hand", now: db.now() };
+    db.store.suppress(&["p0002@example.org"], &why).await.expect("suppressed");
+    let told = || async {
+        let screen = db.store.screen(ACCOUNT).await.expect("read");
+        screen.reason("p0002@example.org").expect("suppressed").to_string()
+    };
+    assert!(told().await.contains("p0001@example.org"));
+    let before = db.store.removals().await.expect("counted");
+    db.store.forget(&person("p0001@example.org"), db.now(), true).await.expect("looked");
+    assert_eq!(db.store.removals().await.expect("counted"), before);
+    db.store.forget(&person("p0001@example.org"), db.now(), false).await.expect("forgotten");
+    assert!(db.store.removals().await.expect("counted") > before);
+    assert!(told().await.ends_with("asked for by [forgotten]"), "{}", told().await);
 }

@@ -178,6 +178,49 @@ fn nobody_else_sees_it_and_the_address_is_in_no_log_and_no_address_of_a_page() {
 }
 
 #[test]
+fn whoever_is_forgotten_by_another_process_is_gone_from_what_was_found_before() {
+    let bench = bench();
+    let site = Site::start(&bench);
+    let (cookie, other) = (site.sign_in(), site.sign_in());
+    let places = [&cookie, &other].map(|cookie| {
+        let place = search(&site, cookie, "ana@example.org");
+        assert!(found(&site, cookie, &place).contains("row 2 is delivered"));
+        (place, cookie)
+    });
+    bench.lumasync(["forget", "ana@example.org", "--dry-run"]).run().with_code(0);
+    assert!(found(&site, &cookie, &places[0].0).contains("row 2 is delivered"));
+
+    bench.lumasync(["forget", "ana@example.org", "--yes"]).run().with_code(0);
+    for (place, cookie) in &places {
+        let answer = site.ask("GET", place, &[cookie], "").with_status(303);
+        assert_eq!((answer.header("location"), answer.text.contains("ana")), (Some("/people"), false));
+        assert!(site.ask("GET", "/people", &[cookie], "").text.contains("forgotten by now"));
+    }
+    let page = found(&site, &cookie, &search(&site, &cookie, "ana@example.org"));
+    assert!(page.contains("No row and no file names this person."), "{page}");
+    let page = found(&site, &cookie, &search(&site, &cookie, "joana@example.org"));
+    assert!(page.contains("joana@example.org, Joana"), "{page}");
+    site.goes_on();
+}
+
+#[test]
+fn reasons_that_quote_whoever_is_forgotten_are_read_anew() {
+    let bench = Bench::new("", PAGES);
+    bench.scratch.write("drop/members/list.csv", "email\nbo@example.org\nnonsense\n");
+    bench.sync([]).run().with_code(4);
+    let quote = "update member_queue set reason = 'asked for by ana@example.org' where state = 'invalid'";
+    bench.db_to_write().execute(quote);
+    let site = Site::start(&bench);
+    let cookie = site.sign_in();
+    let run = || site.ask("GET", "/runs/1", &[&cookie], "").with_status(200).text;
+    wait_until(PATIENCE, "the causes", || run().contains("asked for by ana@example.org"));
+    bench.lumasync(["forget", "ana@example.org", "--yes"]).run().with_code(0);
+    assert!(!run().contains("ana@example.org"), "{}", run());
+    wait_until(PATIENCE, "the causes", || run().contains("asked for by [forgotten]"));
+    site.goes_on();
+}
+
+#[test]
 fn programs_are_told_what_the_command_line_tells() {
     let bench = bench();
     let site = Site::start(&bench);
