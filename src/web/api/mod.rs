@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/events", get(show::events).post(enqueue::events))
         .route("/api/v1/events/{id}", get(show::event))
         .route("/api/v1/uploads", post(uploads::receive))
-        .route("/api/v1/uploads/{id}", get(uploads::show))
+        .route("/api/v1/uploads/{id}", get(uploads::show).delete(uploads::discard))
         .route("/api/v1/uploads/{id}/send", post(uploads::send))
 }
 

@@ -1,4 +1,4 @@
-//! Uploads for programs: a file comes, its plan is asked for, and it is sent.
+//! Uploads for programs: a file comes, its plan is asked for, and it is sent or discarded.
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -63,6 +63,24 @@ pub(super) async fn send(
     }
     let upload = site.upload(&word).await?;
     told(&site, &upload, StatusCode::OK).await
+}
+
+/// It is taken away, unless it was sent before.
+pub(super) async fn discard(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Path(word): Path<String>,
+) -> Result<Response, Fault> {
+    may_write(&visitor)?;
+    let upload = site.upload(&word).await?;
+    match wish(&site, &upload, Wish::Discard).await? {
+        Wished::Done | Wished::Gone => {
+            Ok(answer(StatusCode::OK, &json!({ "id": word, "state": "discarded" })))
+        }
+        Wished::SentBefore => {
+            Err(Fault::Conflict("It was sent before, so there is nothing to discard.".to_owned()))
+        }
+    }
 }
 
 async fn told(site: &Site, upload: &Upload, status: StatusCode) -> Result<Response, Fault> {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::api::{bearer, hold};
 use super::site::{PAGES, Site};
+use super::upload::{names, waiting};
 use crate::support::{Bench, PATIENCE, wait_until};
 
 const ONE: &str = "/api/v1/uploads/{id}";
@@ -61,5 +62,50 @@ fn a_program_sees_the_plan_and_sends_the_file_once() {
     wait_until(PATIENCE, "a look", || site.ask("GET", &bad, &[&bearer], "").json()["state"] == "refused");
     let refused = site.ask("POST", &format!("{bad}/send"), &[&bearer], "").with_status(409);
     hold(&document, "post", "/api/v1/uploads/{id}/send", &refused);
+    site.goes_on();
+}
+
+#[test]
+fn a_program_discards_what_it_has_not_sent_and_of_both_at_once_one_is_done() {
+    let bench = Bench::new("", &format!("{PAGES}\nfolder.settle = \"1h\""));
+    let site = Site::start(&bench);
+    let document = site.get("/api/v1/openapi.json").json();
+    let (bearer, cookie) = (bearer(), site.sign_in());
+    let put = |number: usize| {
+        let list = format!("email\n{number}@example.org\n");
+        let came = site.ask("POST", "/api/v1/uploads", &[&bearer], &list).with_status(202).json();
+        let one = format!("/api/v1/uploads/{}", came["id"].as_str().expect("a word"));
+        wait_until(PATIENCE, "the plan", || {
+            site.ask("GET", &one, &[&bearer], "").json()["state"] == "planned"
+        });
+        one
+    };
+    let discard = |one: &str, line: &str| site.ask("DELETE", one, &[line], "");
+
+    let one = put(0);
+    for line in ["X-Nothing: x", "Authorization: Bearer wrong", cookie.as_str()] {
+        hold(&document, "delete", ONE, &discard(&one, line).with_status(401));
+    }
+    let foreign = site.ask("DELETE", &one, &[&bearer, "Origin: http://evil.example"], "").with_status(403);
+    hold(&document, "delete", ONE, &foreign);
+    assert_eq!(waiting(&bench).len(), 1);
+    let gone = discard(&one, &bearer).with_status(200);
+    hold(&document, "delete", ONE, &gone);
+    assert_eq!(gone.json()["state"], "discarded");
+    hold(&document, "delete", ONE, &discard(&one, &bearer).with_status(404));
+    let sent = put(1);
+    site.ask("POST", &format!("{sent}/send"), &[&bearer], "").with_status(200);
+    hold(&document, "delete", ONE, &discard(&sent, &bearer).with_status(409));
+    assert_eq!(names(&bench, "drop/members").len(), 1);
+
+    for number in 2..10 {
+        let (one, before) = (put(number), names(&bench, "drop/members").len());
+        let (gone, sent) = std::thread::scope(|scope| {
+            let sent = scope.spawn(|| site.ask("POST", &format!("{one}/send"), &[&bearer], "").status);
+            (discard(&one, &bearer).status, sent.join().expect("asked"))
+        });
+        let is_there = names(&bench, "drop/members").len() > before;
+        assert!(matches!((is_there, sent, gone), (true, 200, 409) | (false, 404, 200)), "{sent} {gone}");
+    }
     site.goes_on();
 }
