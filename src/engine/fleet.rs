@@ -97,7 +97,8 @@ impl Fleet {
                 self.first.tidy(&inner),
                 self.keep_schedules(&inner),
                 self.first.watch_expectations(&inner),
-                self.first.keep_retention(window, &inner)
+                self.first.keep_retention(window, &inner),
+                self.keep_uploads_tidy(&inner)
             )
         };
         let work = async { tokio::join!(accounts, once).0 };

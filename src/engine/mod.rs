@@ -49,6 +49,7 @@ mod survey;
 mod tags;
 mod trace;
 mod unkept;
+mod uploads;
 mod worker;
 
 use std::collections::HashSet;

@@ -94,12 +94,8 @@ impl Server {
     /// Serves the pages until told to stop; answers under way may end.
     pub async fn serve(self, pages: Pages, stop: &Stop) {
         let site = Site::new(pages, stop.clone());
-        let (notes, uploads) = (site.clone(), site.clone());
-        tokio::join!(
-            self.answer(routes(site), stop),
-            notes.keep_notes(stop),
-            uploads.keep_uploads_tidy(stop)
-        );
+        let notes = site.clone();
+        tokio::join!(self.answer(routes(site), stop), notes.keep_notes(stop));
     }
 
     async fn answer(self, router: Router, stop: &Stop) {

@@ -13,7 +13,6 @@ mod receive;
 mod show;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -25,8 +24,7 @@ pub(super) use show::{Sent, page};
 
 use super::fault::Fault;
 use super::site::Site;
-use crate::clock::Clock;
-use crate::engine::{Engine, Staged, Staging, Stop};
+use crate::engine::{Engine, Staged, Staging};
 
 /// Where the form is.
 pub(super) const UPLOAD: &str = "/upload";
@@ -36,8 +34,6 @@ const FOR_PROGRAMS: &str = "/api/v1/uploads";
 const COMING: usize = 2;
 /// Files of one account that wait at once.
 const WAITING: usize = 16;
-/// How often is looked for what is over.
-const TIDY: Duration = Duration::from_mins(1);
 
 /// Whether a request to this path brings a file, which is read by rules of its own.
 pub(super) fn takes_a_file(path: &str) -> bool {
@@ -107,31 +103,10 @@ impl Site {
         blocking(list).await
     }
 
-    /// Takes away what is over, from the start on until told to stop.
-    pub(super) async fn keep_uploads_tidy(&self, stop: &Stop) {
-        let clock = Clock::system();
-        while !stop.is_requested() {
-            let (stagings, now) = (self.stagings(), self.clock.now());
-            let tidy = move || stagings.iter().map(|(_, staging)| staging.tidy(now)).collect::<Vec<_>>();
-            for done in blocking(tidy).await.unwrap_or_default() {
-                match done {
-                    Ok(0) => {}
-                    Ok(uploads) => {
-                        tracing::info!(
-                            uploads,
-                            "uploads that nobody sent, or that broke off, are taken away"
-                        );
-                    }
-                    Err(error) => tracing::warn!(%error, "uploads cannot be looked through"),
-                }
-            }
-            if let Ok(there) = self.uploads().await {
-                self.uploads.plans.keep(|word| there.iter().any(|upload| upload.staged.word == word));
-            }
-            tokio::select! {
-                () = clock.sleep(TIDY) => {}
-                () = stop.requested() => {}
-            }
+    /// Forgets plans of which the upload is gone.
+    async fn forget_plans(&self) {
+        if let Ok(there) = self.uploads().await {
+            self.uploads.plans.keep(|word| there.iter().any(|upload| upload.staged.word == word));
         }
     }
 }

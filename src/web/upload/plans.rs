@@ -97,6 +97,7 @@ impl Site {
         drop(all);
         let (site, upload, turn) = (self.clone(), upload.clone(), Arc::clone(&self.uploads.plans.turn));
         tokio::spawn(async move {
+            site.forget_plans().await;
             let _turn = turn.acquire_owned().await;
             let outcome = Box::pin(site.look_at(&upload)).await;
             maker.send_replace(Some(Arc::new(Plan { outcome, at: site.clock.now() })));

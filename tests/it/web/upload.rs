@@ -110,6 +110,14 @@ pub(super) fn waiting(bench: &Bench) -> Vec<PathBuf> {
     words.map(|word| bench.scratch.path("drop/.uploads").join(word)).collect()
 }
 
+/// The upload of this page came years ago.
+pub(super) fn make_old(bench: &Bench, path: &str) {
+    let note = format!("drop/.uploads/{}/note.json", path.trim_start_matches("/upload/"));
+    let text = bench.scratch.read(&note);
+    let at = text.split("\"at\": \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a moment");
+    bench.scratch.write(&note, text.replace(at, "2020-01-01T00:00:00.000000Z"));
+}
+
 #[track_caller]
 fn number(page: &str, name: &str) -> u64 {
     let after = page.split(&format!("<th scope=\"row\">{name}</th><td class=\"number\">")).nth(1);
@@ -264,10 +272,7 @@ fn an_upload_outlives_a_kill_and_what_is_over_does_not() {
     wait_until(PATIENCE, "an upload that comes", || waiting(&bench).len() == 3);
     site.service.kill();
     assert_eq!(waiting(&bench).len(), 3);
-    let note = format!("drop/.uploads/{}/note.json", old.trim_start_matches("/upload/"));
-    let text = bench.scratch.read(&note);
-    let at = text.split("\"at\": \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a moment");
-    bench.scratch.write(&note, text.replace(at, "2020-01-01T00:00:00.000000Z"));
+    make_old(&bench, &old);
 
     let site = Site::start(&bench);
     wait_until(PATIENCE, "what is over to go", || waiting(&bench).len() == 1);

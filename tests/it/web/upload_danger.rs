@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 
 use super::site::{Answer, Site};
-use super::upload::{LIST, MULTIPART, Person, bench, form, names, waiting};
+use super::upload::{LIST, MULTIPART, Person, bench, form, make_old, names, waiting};
 use crate::support::{PATIENCE, wait_until};
 
 #[test]
@@ -130,4 +130,20 @@ fn no_name_leads_anywhere_or_hides_anything() {
         assert!([400, 401, 404].contains(&site.get(path).status), "{path}");
     }
     site.goes_on();
+}
+
+#[test]
+fn what_is_over_goes_also_where_no_pages_are_served_any_more() {
+    let bench = bench("");
+    let site = Site::start(&bench);
+    let ana = Person::sign_in(&site);
+    let (_kept, old) = (ana.staged("kept.csv", LIST), ana.staged("old.csv", LIST));
+    site.goes_on();
+    make_old(&bench, &old);
+    bench.configure("web.listen = \"\"");
+    let service = bench.serve();
+    wait_until(PATIENCE, "what is over to go", || waiting(&bench).len() == 1);
+    assert!(!service.stderr().contains("pages on"), "{}", service.stderr());
+    service.terminate();
+    service.wait().with_code(143);
 }
