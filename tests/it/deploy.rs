@@ -1,9 +1,11 @@
 //! What is written for containers and systemd names files that exist and commands that are understood.
 //!
-//! Neither runs here: this holds only what can be read.
+//! Neither runs here: this holds only what can be read. Alerts are tried out, where `promtool` is installed.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::{Binary, Ended, Scratch};
 
@@ -125,4 +127,22 @@ fn the_configuration_for_both_is_sound() {
     let url = after(&compose, "LUMASYNC__DATABASE__URL:")[0].trim_matches('"');
     let in_container = check().env("LUMASYNC__DATABASE__URL", url).run().with_code(0);
     assert!(!in_container.stderr.contains("s3cret"), "{in_container}");
+}
+
+#[test]
+fn alerts_call_somebody_when_they_should_and_at_no_other_time() {
+    let rules = text("deploy/alerts.yml");
+    let tested = text("deploy/alerts_test.yml");
+    let alerts = after(&rules, "- alert:");
+    assert!(alerts.len() > 5, "{alerts:?}");
+    for alert in alerts {
+        assert!(tested.contains(&format!("alertname=\"{alert}\"")), "`{alert}` is not seen to call anybody");
+    }
+    let tried = ["test", "rules", "alerts_test.yml"];
+    match Command::new("promtool").args(tried).current_dir(root().join("deploy")).output() {
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "note: alerts are not tried out: `promtool`: {error}");
+        }
+        Ok(tried) => assert!(tried.status.success(), "{tried:?}"),
+    }
 }
