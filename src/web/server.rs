@@ -145,7 +145,10 @@ async fn converse(
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
-        .serve_connection(TokioIo::new(Outlet::new(stream, STALLED)), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Outlet::new(stream, STALLED, stop.clone())),
+            TowerToHyperService::new(router),
+        );
     let mut connection = std::pin::pin!(connection);
     // Real time: a connection is the world's, whatever a test's clock shows.
     let clock = Clock::system();

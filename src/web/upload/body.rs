@@ -19,8 +19,6 @@ const SPAN: Duration = Duration::from_secs(10);
 const SLOWEST: u64 = 16 << 10;
 /// Spans that a body may take: ten minutes.
 const SPANS: u32 = 60;
-/// How long is read on where there is a fault to tell: a browser that still sends does not hear it.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// Why no more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,17 +73,6 @@ impl Guarded {
     /// All pieces.
     pub(super) fn pieces(&self) -> impl Stream<Item = Result<Bytes, BodyFault>> + Send + 'static {
         futures_util::stream::unfold(self.clone(), |body| async move { Some((body.next().await?, body)) })
-    }
-
-    /// Reads on for a moment and keeps nothing.
-    pub(super) async fn linger(&self) {
-        let mut source = self.source.lock().await;
-        let rest = async { while let Some(Ok(_)) = source.data.next().await {} };
-        let clock = Clock::system();
-        tokio::select! {
-            () = rest => {}
-            () = clock.sleep(LINGER) => {}
-        }
     }
 }
 

@@ -30,27 +30,17 @@ pub(in crate::web) async fn receive(
     request: Request,
 ) -> Result<Response, Fault> {
     let (parts, body) = request.into_parts();
-    let body = Guarded::new(body, AROUND);
-    let taken = async {
-        let Visitor::Person(visit) = &visitor else {
-            visitor.trusted()?;
-            return Err(Fault::SignIn);
-        };
-        let _place = site.uploads.place()?;
-        let boundary = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let boundary =
-            boundary.and_then(|kind| multer::parse_boundary(kind).ok()).ok_or_else(not_the_form)?;
-        if length(&parts.headers) > site.max_upload.saturating_add(AROUND) {
-            return Err(Fault::Oversize(site.max_upload));
-        }
-        from_form(&site, visit, &body, boundary).await
+    let Visitor::Person(visit) = &visitor else {
+        visitor.trusted()?;
+        return Err(Fault::SignIn);
     };
-    let taken = taken.await;
-    // Whoever is still sending hears why only once that is taken.
-    if taken.is_err() {
-        body.linger().await;
+    let _place = site.uploads.place()?;
+    let boundary = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let boundary = boundary.and_then(|kind| multer::parse_boundary(kind).ok()).ok_or_else(not_the_form)?;
+    if length(&parts.headers) > site.max_upload.saturating_add(AROUND) {
+        return Err(Fault::Oversize(site.max_upload));
     }
-    let Upload { staged, .. } = taken?;
+    let Upload { staged, .. } = from_form(&site, visit, &Guarded::new(body, AROUND), boundary).await?;
     Ok(Redirect::to(&format!("{UPLOAD}/{}", staged.word)).into_response())
 }
 
@@ -60,24 +50,16 @@ pub(in crate::web) async fn receive_raw(
     request: Request,
     (account, kind, name): (Option<&str>, Kind, String),
 ) -> Result<Upload, Fault> {
-    let is_oversize = length(request.headers()) > site.max_upload;
-    let body = Guarded::new(request.into_body(), site.max_upload);
-    let taken = async {
-        let _place = site.uploads.place()?;
-        if is_oversize {
-            return Err(Fault::Oversize(site.max_upload));
-        }
-        let mut coming = Coming::begin(site, account).await?;
-        while let Some(piece) = body.next().await {
-            coming = coming.write(piece.map_err(|fault| of_body(fault, site))?).await?;
-        }
-        coming.finish(name, kind, site).await
-    };
-    let taken = taken.await;
-    if taken.is_err() {
-        body.linger().await;
+    let _place = site.uploads.place()?;
+    if length(request.headers()) > site.max_upload {
+        return Err(Fault::Oversize(site.max_upload));
     }
-    taken
+    let body = Guarded::new(request.into_body(), site.max_upload);
+    let mut coming = Coming::begin(site, account).await?;
+    while let Some(piece) = body.next().await {
+        coming = coming.write(piece.map_err(|fault| of_body(fault, site))?).await?;
+    }
+    coming.finish(name, kind, site).await
 }
 
 /// What a form says before its file.

@@ -147,3 +147,30 @@ fn what_is_over_goes_also_where_no_pages_are_served_any_more() {
     service.terminate();
     service.wait().with_code(143);
 }
+
+#[test]
+fn whoever_is_refused_hears_why_also_while_they_still_send() {
+    let bench = bench("web.hosts = [\"sync.example.org\"]\nweb.max_upload = \"64KiB\"");
+    let site = Site::start(&bench);
+    let ana = Person::sign_in(&site);
+    let large = vec![b'x'; 24 << 20];
+    let nobody = Person { site: &site, cookie: "X-No: cookie".to_owned(), csrf: String::new() };
+    for (who, path, line, status) in [
+        (&nobody, "/upload", "X-No: thing", 401),
+        (&nobody, "/runs", "X-No: thing", 401),
+        (&nobody, "/api/v1/uploads", "Authorization: Bearer wrong", 401),
+        (&ana, "/api/v1/uploads", "X-No: thing", 401),
+        (&ana, "/upload", "Origin: http://evil.example", 403),
+        (&ana, "/upload", "X-No: thing", 413),
+        (&ana, "/runs", "X-No: thing", 413),
+    ] {
+        let head = who.head(&[MULTIPART, line], large.len()).replace("/upload ", &format!("{path} "));
+        let mut stream = site.connect();
+        stream.write_all(head.as_bytes()).expect("sent");
+        stream.write_all(&large).unwrap_or_else(|error| panic!("{path} {line} is cut: {error}"));
+        let answer = Answer::read(stream).with_status(status);
+        assert!(!answer.text.is_empty(), "{path} {line}: {answer:?}");
+    }
+    assert_eq!(waiting(&bench).len(), 0);
+    site.goes_on();
+}
