@@ -10,8 +10,10 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use super::layout::{Here, Page};
+use super::mask::without_addresses;
 use super::parts::run_table;
 use super::site::Site;
+use super::token::{hex, unhex};
 use super::visitor::{Asked, Visitor, form_of};
 use crate::domain::state::{Kind, RunStatus};
 use crate::store::RunFilter;
@@ -26,13 +28,26 @@ pub(super) struct Wanted {
     account: Option<String>,
     kind: Option<String>,
     text: Option<String>,
+    /// The text as it was typed, in figures: whoever is not known sees none of it that is an address.
+    typed: Option<String>,
     before: Option<String>,
 }
 
 impl Wanted {
     /// Without what may not stand in an address.
     pub(super) fn without_text(self) -> Self {
-        Self { text: None, ..self }
+        Self { text: None, typed: None, ..self }
+    }
+
+    /// With the text as it was typed, where it came back as it was shown.
+    fn with_typed(self) -> Self {
+        let typed = self.typed.as_deref().and_then(unhex);
+        match (&self.text, &typed) {
+            (Some(text), Some(typed)) if *text == without_addresses(typed) => {
+                Self { text: Some(typed.clone()), ..self }
+            }
+            _ => self,
+        }
     }
 
     /// The same as the store takes it.
@@ -73,7 +88,7 @@ pub(super) async fn search(
     request: Request,
 ) -> Result<Response, Fault> {
     let wanted: Wanted = form_of(request, &site).await?;
-    show(&site, &visitor, &wanted).await
+    show(&site, &visitor, &wanted.with_typed()).await
 }
 
 async fn show(site: &Site, visitor: &Visitor, wanted: &Wanted) -> Result<Response, Fault> {
@@ -108,6 +123,7 @@ fn form(wanted: &Wanted, accounts: &[String]) -> Markup {
             div {
                 label for="text" { "File or source" }
                 input id="text" name="text" type="search" maxlength="200" value=[wanted.text.as_deref()];
+                (typed(wanted))
             }
             button type="submit" { "Show" }
         } }
@@ -140,7 +156,14 @@ fn turn(wanted: &Wanted, before: Option<i64>, label: &str) -> Markup {
                 @if let Some(value) = value { input type="hidden" name=(name) value=(value); }
             }
             @if let Some(before) = before { input type="hidden" name="before" value=(before); }
+            (typed(wanted))
             button.quiet type="submit" { (label) }
         }
+    }
+}
+
+fn typed(wanted: &Wanted) -> Markup {
+    html! {
+        @if let Some(text) = &wanted.text { input type="hidden" name="typed" value=(hex(text.as_bytes())); }
     }
 }

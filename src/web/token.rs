@@ -55,6 +55,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The text that stands so in figures and letters.
+pub(super) fn unhex(text: &str) -> Option<String> {
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    String::from_utf8(bytes?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +74,16 @@ mod tests {
             assert!(!token.is(guess), "{guess}");
         }
         assert!(!format!("{token:?}").contains("horse"));
+    }
+
+    #[test]
+    fn a_text_comes_back_from_its_figures() {
+        for text in ["", "ana@example.org", "é\n\"<"] {
+            assert_eq!(unhex(&hex(text.as_bytes())).as_deref(), Some(text));
+        }
+        for odd in ["6", "zz", "ff", "é1"] {
+            assert_eq!(unhex(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -32,20 +32,63 @@ fn a_run_is_shown_with_counts_that_add_up_its_causes_and_what_can_be_done() {
     site.goes_on();
 }
 
+/// Sixty runs with such a label.
+fn enter_runs(bench: &Bench, label: &str) {
+    let db = bench.db_to_write();
+    for number in 0..60 {
+        let label = label.replace("{}", &number.to_string());
+        db.execute(&format!(
+            "insert into runs (account, source, started_by, label, status, created_at, finished_at)
+             values ('main', 'file', 'manual', '{label}', 'succeeded', '2026-11-22T18:00:00.000000Z', '2026-11-22T18:00:01.000000Z')"
+        ));
+    }
+}
+
+fn rows(page: &str) -> usize {
+    page.matches("<th scope=\"row\"><a href=\"/runs/").count()
+}
+
+/// What a form bears that is not seen, as it is sent.
+fn hidden(form: &str) -> String {
+    let fields = form.split("type=\"hidden\" name=\"").skip(1);
+    let pairs = fields.map(|field| field.split('"').step_by(2).take(2).collect::<Vec<_>>());
+    let encoded = |text: &str| text.bytes().fold(String::new(), |all, byte| all + &format!("%{byte:02X}"));
+    pairs.map(|pair| format!("{}={}", pair[0], encoded(pair[1]))).collect::<Vec<_>>().join("&")
+}
+
+#[test]
+fn a_strangers_own_search_is_turned_page_by_page_and_shows_no_address() {
+    let bench = Bench::new("", PAGES);
+    bench.sync([]).run().with_code(0);
+    enter_runs(&bench, "list {} of ana@example.org.csv");
+    enter_runs(&bench, "list {} of bo@example.org.csv");
+    let site = Site::start(&bench);
+    let first = site.post("/runs", &[], "text=ANA%40example.org").with_status(200).text;
+    assert!(rows(&first) == 50 && first.contains("value=\"…@example.org\""), "{first}");
+    let turn = hidden(first.split("aria-label=\"More runs\"").nth(1).expect("a way on"));
+    let older = site.post("/runs", &[], &turn).with_status(200).text;
+    assert_eq!(rows(&older), 10, "{older}");
+    let again = hidden(
+        older.split("<search>").nth(1).and_then(|form| form.split("</search>").next()).expect("a form"),
+    );
+    // The field as it is shown.
+    let same = format!("{again}&text=%E2%80%A6%40example.org&status=succeeded");
+    assert_eq!(rows(&site.post("/runs", &[], &same).text), 50);
+    let other = site.post("/runs", &[], &format!("{again}&text=9+of+bo%40")).text;
+    assert_eq!(rows(&other), 6, "{other}");
+    for page in [first, older, other] {
+        assert!(!page.to_lowercase().contains("ana@") && !page.contains("bo@example"), "{page}");
+    }
+    site.goes_on();
+}
+
 #[test]
 fn runs_are_found_by_status_and_text_and_turned_page_by_page() {
     let bench = Bench::new("", PAGES);
     bench.scratch.write("first.csv", "email\nana@example.org\n");
     bench.sync(["first.csv"]).run().with_code(0);
-    for number in 0..60 {
-        let sql = format!(
-            "insert into runs (account, source, started_by, label, status, created_at, finished_at)
-             values ('main', 'file', 'manual', 'list {number} 100%_done', 'succeeded', '2026-11-22T18:00:00.000000Z', '2026-11-22T18:00:01.000000Z')"
-        );
-        bench.db_to_write().execute(&sql);
-    }
+    enter_runs(&bench, "list {} 100%_done");
     let site = Site::start(&bench);
-    let rows = |text: &str| text.matches("<th scope=\"row\"><a href=\"/runs/").count();
     let first = site.get("/runs").with_status(200).text;
     assert!(rows(&first) == 50 && first.contains(">Older</button>"), "{first}");
     let older = site.get("/runs?before=12").text;
