@@ -1,94 +1,162 @@
-//! Whoever is not known sees no address, wherever one has got into a name of a file, an event or a reason: the part
-//! that calls a person is left out of the text of an answer.
+//! Whoever is not known sees no address, wherever one has got into a name of a file, an event or a reason: what
+//! stands before its sign is left out of the text of an answer.
+//!
+//! What an address may look like is not asked: people mistype them, and half an address still calls somebody. A
+//! word too much that is left out costs less.
 
 use serde_json::Value;
-use unicode_normalization::char::is_combining_mark;
 
-/// What stands between a person and a host, also as it is written in addresses of pages and in wide letters.
-const SIGNS: [&str; 3] = ["@", "\u{ff20}", "%40"];
+use crate::domain::account::AccountName;
 
-/// Characters of the part before the sign; `&` and `;` are what markup has in place of others.
-fn is_local(c: char) -> bool {
-    c.is_alphanumeric() || is_combining_mark(c) || "._%+-!#$*/=?^`{|}~'&;".contains(c)
+/// What stands between a person and a host, also as it is written in addresses of pages and in odd letters.
+const SIGNS: [&str; 4] = ["@", "\u{ff20}", "\u{fe6b}", "%40"];
+/// Signs before which nothing calls anybody: an account or a word for a time follows.
+const OPENING: &str = "`'\"([{/";
+/// What lies in the folder of an account.
+const FOLDERS: [&str; 5] = ["members", "events", "processing", "done", "failed"];
+
+/// How a text is written.
+struct Script {
+    /// What no address goes across. All of them are ASCII.
+    is_edge: fn(char) -> bool,
+    /// What stands on both sides of a name with spaces.
+    quote: &'static str,
 }
 
-fn is_host(c: char) -> bool {
-    c.is_alphanumeric() || is_combining_mark(c) || c == '.' || c == '-'
-}
+const MARKUP: Script =
+    Script { is_edge: |c| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"'), quote: "&quot;" };
+const PLAIN: Script = Script { is_edge: |c| c.is_ascii_whitespace(), quote: "\"" };
 
-/// Whether what follows a sign is a host.
-fn begins_with_host(text: &str) -> bool {
-    let host = &text[..text.find(|c| !is_host(c)).unwrap_or(text.len())];
-    text.starts_with('[') || host == "localhost" || host.trim_end_matches('.').contains('.')
-}
-
-/// Markup without the parts of addresses that call a person.
+/// Markup without what calls a person.
 pub(super) fn without_addresses(text: &str) -> String {
-    masked(text, is_local)
+    MARKUP.masked(text)
 }
 
-/// JSON likewise: in its texts, whose quotes are not its own.
+/// JSON likewise: in its texts.
 pub(super) fn without_addresses_in(value: &mut Value) {
     match value {
-        Value::String(text) => *text = masked(text, |c| is_local(c) || c == '"'),
+        Value::String(text) => *text = PLAIN.masked(text),
         Value::Array(items) => items.iter_mut().for_each(without_addresses_in),
         Value::Object(fields) => fields.values_mut().for_each(without_addresses_in),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn masked(text: &str, is_local: impl Fn(char) -> bool) -> String {
-    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
-    let next = |rest: &str| {
-        let found = SIGNS.iter().filter_map(|sign| Some((rest.find(sign)?, *sign)));
-        found.min_by_key(|(at, _)| *at)
-    };
-    while let Some((at, sign)) = next(rest) {
-        let (before, behind) = (&rest[..at], &rest[at + sign.len()..]);
-        let last_other = before.char_indices().rfind(|(_, c)| !is_local(*c));
-        let local = last_other.map_or(0, |(place, c)| place + c.len_utf8());
-        let is_address = local < at && begins_with_host(behind);
-        shown.push_str(if is_address { &before[..local] } else { before });
-        shown.push_str(if is_address { "…" } else { "" });
-        shown.push_str(sign);
-        rest = behind;
+impl Script {
+    fn masked(&self, text: &str) -> String {
+        let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+        while let Some((at, sign)) = next_sign(rest) {
+            let (before, behind) = (&rest[..at], &rest[at + sign.len()..]);
+            match self.person(before, behind) {
+                Some(begin) => shown.extend([&before[..begin], "…"]),
+                None => shown.push_str(before),
+            }
+            shown.push_str(sign);
+            rest = behind;
+        }
+        shown.push_str(rest);
+        shown
     }
-    shown.push_str(rest);
-    shown
+
+    /// Where in `before` begins what calls somebody, if anything does.
+    fn person(&self, before: &str, behind: &str) -> Option<usize> {
+        let near = before.trim_ascii_end();
+        // A space too much before the sign, and yet a host behind it.
+        let is_apart = near.len() < before.len() && self.begins_with_host(behind);
+        let before = if is_apart { near } else { before };
+        let opened = before.strip_suffix(self.quote).and_then(|name| name.rfind(self.quote));
+        let opened = opened.filter(|at| !before[*at..].contains(['<', '>']));
+        let begin = before[..opened.unwrap_or(before.len())].rfind(self.is_edge).map_or(0, |edge| edge + 1);
+        let person = before[begin..].replace(self.quote, "");
+        let is_nobody = person.chars().all(|c| OPENING.contains(c)) || is_folder(&person, behind);
+        (!is_nobody).then_some(begin)
+    }
+
+    fn begins_with_host(&self, text: &str) -> bool {
+        text.split(self.is_edge).next().is_some_and(|host| host.contains('.'))
+    }
+}
+
+fn next_sign(text: &str) -> Option<(usize, &'static str)> {
+    let firsts = SIGNS.map(|sign| sign.chars().next().unwrap_or_default());
+    text.match_indices(firsts)
+        .find_map(|(at, _)| Some((at, *SIGNS.iter().find(|sign| text[at..].starts_with(**sign))?)))
+}
+
+/// Whether it is the path of an account's folder, such as `drop/@paris/members`.
+fn is_folder(before: &str, behind: &str) -> bool {
+    before.ends_with('/')
+        && behind.split_once('/').is_some_and(|(account, inner)| {
+            let folder = inner.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+            AccountName::parse(account).is_some() && FOLDERS.contains(&folder)
+        })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn what_calls_a_person_is_left_out_and_nothing_else_is() {
+    fn what_calls_a_person_is_left_out() {
         for (text, shown) in [
             ("list of ana.secret@example.org.csv", "list of …@example.org.csv"),
             ("<td>ana+1@example.org</td>", "<td>…@example.org</td>"),
-            ("\"é@müller.example\", two@x.org, three@y.org", "\"…@müller.example\", …@x.org, …@y.org"),
-            ("&quot;ana secret&quot;@x.org tom&amp;jerry@x.org", "&quot;ana …@x.org …@x.org"),
-            ("jose\u{301}@x.org ana＠x.org ana%40x.org", "…@x.org …＠x.org …%40x.org"),
-            ("root@localhost ana@[127.0.0.1]", "…@localhost …@[127.0.0.1]"),
-            ("drop/@paris/members", "drop/@paris/members"),
-            ("at 3 @ the door, a@b", "at 3 @ the door, a@b"),
-            ("nobody, 40 % off", "nobody, 40 % off"),
-            ("end@", "end@"),
+            ("<a title=\"ana@x.org\">", "<a title=\"…@x.org\">"),
+            ("&quot;é@müller.example&quot;, two@x.org", "…@müller.example&quot;, …@x.org"),
+            ("two@x.org,three@y.org", "…@…@y.org"),
+            ("by &quot;ana secret&quot;@x.org tom&amp;jerry@x.org", "by …@x.org …@x.org"),
+            ("<td>&quot;</td><td>ana secret&quot;@x.org", "<td>&quot;</td><td>ana …@x.org"),
+            ("jose\u{301}@x.org ana＠x.org ana﹫x.org ana%40x.org", "…@x.org …＠x.org …﹫x.org …%40x.org"),
+            ("root@localhost ana@[127.0.0.1] a@b end@", "…@localhost …@[127.0.0.1] …@b …@"),
+            ("ana@@x.org ana@my_host.org ana)@x.org", "…@@x.org …@my_host.org …@x.org"),
+            ("ana@leak5,org ana\u{200b}@x.org an\u{a0}a@x.org", "…@leak5,org …@x.org …@x.org"),
+            ("for ana @x.org", "for …@x.org"),
+            ("ana/@x.org ana/@paris/x", "…@x.org …@paris/x"),
         ] {
             assert_eq!(without_addresses(text), shown);
         }
     }
 
     #[test]
+    fn what_calls_nobody_is_left_as_it_is() {
+        for text in [
+            "drop/@paris/members",
+            "/var/lib/lumasync/drop/@paris-2/failed/list.csv",
+            "the account `@paris` (@paris) &quot;@paris&quot; <code>@daily</code>",
+            "at 3 @ the door",
+            "nobody, 40 % off, 100%4",
+        ] {
+            assert_eq!(without_addresses(text), text);
+        }
+    }
+
+    #[test]
     fn json_stays_json() {
         let mut value =
-            json!({ "names": ["tab\tbob@example.org", "\"quo\"@example.org", "\u{1}x@y.org"], "n": 1 });
+            json!({ "names": ["tab\tbob@example.org", "\"quo ted\"@example.org", "<x@y.org>"], "n": 1 });
         without_addresses_in(&mut value);
-        assert_eq!(
-            value,
-            json!({ "names": ["tab\t…@example.org", "…@example.org", "\u{1}…@y.org"], "n": 1 })
-        );
+        assert_eq!(value, json!({ "names": ["tab\t…@example.org", "…@example.org", "…@y.org>"], "n": 1 }));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_before_a_sign_is_left_whatever_stands_around_it(
+            before in r"\PC{0,4}",
+            near in r"[^\s<>]{0,4}",
+            sign in prop::sample::select(&SIGNS[..]),
+            behind in r"\PC{0,8}",
+        ) {
+            let text = format!("{before}Ana{near}{sign}{behind}");
+            let mut value = json!(text);
+            without_addresses_in(&mut value);
+            prop_assert!(!value.to_string().contains("Ana"), "{value}");
+            let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+            let shown = without_addresses(&format!("<td>{text}</td>"));
+            prop_assert!(!shown.contains("Ana"), "{shown}");
+            prop_assert!(shown.starts_with("<td>") && shown.ends_with("</td>"), "{shown}");
+        }
     }
 }

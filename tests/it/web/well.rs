@@ -97,6 +97,31 @@ fn names_that_hold_an_address_are_shown_without_it_to_strangers() {
 }
 
 #[test]
+fn addresses_in_odd_forms_are_left_out_for_strangers_as_well() {
+    let bench = Bench::new("", PAGES);
+    let odd =
+        ["secret@@x.org", "secret@my_host.org", "secret\u{200b}@x.org", "secret)@x.org", "secret@x5,org"];
+    for (number, form) in odd.into_iter().enumerate() {
+        let list = format!("email,tags\nguest{number}@example.org,\"{form}\"\n");
+        bench.scratch.write(&format!("drop/members/list of {form}.csv"), list);
+    }
+    bench.sync([]).run();
+    let runs = bench.db().count("select count(*) from runs");
+    assert_eq!(runs, 5);
+    let site = Site::start(&bench);
+    let cookie = site.sign_in();
+    for run in 1..=runs {
+        for path in [format!("/runs/{run}"), format!("/api/v1/runs/{run}")] {
+            let known = || site.ask("GET", &path, &[&cookie], "").text.matches("secret").count() >= 3;
+            wait_until(PATIENCE, "the name and the reason", known);
+            let shown = site.get(&path).with_status(200);
+            assert!(!shown.text.contains("secret"), "{path}: {shown:?}");
+        }
+    }
+    site.goes_on();
+}
+
+#[test]
 fn what_only_a_proxy_adds_shows_that_there_is_one_and_whose_guesses_these_are() {
     let bench = Bench::new("", PAGES);
     let site = Site::start(&bench);
