@@ -21,6 +21,9 @@ use crate::store::RunFilter;
 /// Runs on one page.
 const PAGE: u32 = 50;
 
+/// The longest text that is searched for. A database takes no pattern of any length.
+const LONGEST: usize = 200;
+
 /// What people ask for, as they sent it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Wanted {
@@ -52,6 +55,11 @@ impl Wanted {
 
     /// The same as the store takes it.
     pub(super) fn filter(&self) -> Result<RunFilter, Fault> {
+        if self.text.as_ref().is_some_and(|text| text.encode_utf16().count() > LONGEST) {
+            return Err(Fault::Wrong(format!(
+                "No text is searched for that has more than {LONGEST} characters."
+            )));
+        }
         Ok(RunFilter {
             status: known(self.status.as_deref(), RunStatus::parse, "status")?,
             account: self.account.clone(),
@@ -122,7 +130,7 @@ fn form(wanted: &Wanted, accounts: &[String]) -> Markup {
             @if accounts.len() > 1 { (choice("account", "Account", &accounts, wanted.account.as_deref())) }
             div {
                 label for="text" { "File or source" }
-                input id="text" name="text" type="search" maxlength="200" value=[wanted.text.as_deref()];
+                input id="text" name="text" type="search" maxlength=(LONGEST) value=[wanted.text.as_deref()];
                 (typed(wanted))
             }
             button type="submit" { "Show" }
