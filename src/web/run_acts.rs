@@ -55,7 +55,14 @@ impl Site {
     pub(super) async fn cancel_run(&self, id: i64, person: &str) -> Result<Option<CanceledRun>, Fault> {
         self.store.run(id).await?.ok_or(Fault::NotFound)?;
         let canceled = give_up(&self.store, id, person, &self.clock).await?;
-        tracing::info!(run = id, "a run is canceled");
+        if let Some(canceled) = &canceled {
+            tracing::info!(
+                run = id,
+                rows = canceled.rows,
+                in_flight = canceled.in_flight,
+                "a run is canceled"
+            );
+        }
         self.forget_run(id);
         Ok(canceled)
     }
@@ -69,7 +76,9 @@ impl Site {
             engine.map_or(Verify::None, |engine| engine.settings().verify)
         };
         let back = bring_back(&self.store, again, verify, &self.clock).await?;
-        tracing::info!(run = id, rows = back.rows, "rows are brought back");
+        if !back.runs.is_empty() {
+            tracing::info!(run = id, rows = back.rows, "rows are brought back");
+        }
         self.forget_run(id);
         Ok(back)
     }

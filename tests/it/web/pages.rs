@@ -103,6 +103,12 @@ fn runs_are_found_by_status_and_text_and_turned_page_by_page() {
     assert_eq!(rows(&site.get("/runs?status=failed").text), 0);
     site.get("/runs?status=odd").with_status(422);
     site.get("/runs?before=odd").with_status(422);
+    // What is too long is never asked of the database, which would say that it is.
+    let long = |length: usize| site.post("/runs", &[], &format!("text={}", "%C3%A9".repeat(length)));
+    long(200).with_status(200);
+    assert!(long(201).with_status(422).text.contains("200 characters"));
+    long(100_000).with_status(422);
+    assert!(!site.service.stderr().contains("could not be made"), "{}", site.service.stderr());
     site.goes_on();
 }
 
@@ -124,6 +130,11 @@ fn a_run_that_waits_says_why_and_can_be_canceled_and_retried() {
     assert!(page.contains("will not be sent") && page.contains("canceled by Ana"), "{page}");
     let again = site.ask("GET", "/runs/1", &[&cookie], "").text;
     assert!(!again.contains("will not be sent."), "said twice: {again}");
+    site.post("/runs/1/cancel", &[&cookie], &form).with_status(303);
+    let again = site.ask("GET", "/runs/1", &[&cookie], "").text;
+    assert!(again.contains("no rows were left to cancel"), "{again}");
+    let said = site.service.stderr();
+    assert_eq!(said.matches("a run is canceled").count(), 1, "what was over is not canceled: {said}");
     site.goes_on();
 }
 
