@@ -283,6 +283,24 @@ impl Store {
         Ok(passes > 0)
     }
 
+    /// Runs of a fire whose passes broke off: the newest `limit` of them, newest first.
+    pub async fn broken_runs(&self, fire: i64, limit: u32) -> Result<Vec<i64>> {
+        let runs = read!(self, db => {
+            sqlx::query_scalar(
+                "select id from runs
+                  where fire_id = $1 and status = 'failed' and exists
+                        (select 1 from source_passes p
+                          where p.run_id = runs.id and p.state = 'broken')
+                  order by id desc limit $2",
+            )
+            .bind(fire)
+            .bind(i64::from(limit))
+            .fetch_all(db)
+            .await?
+        });
+        Ok(runs)
+    }
+
     /// Batches with numbers above `after` that a source's open runs of this account will send, oldest first.
     pub async fn awaited_batches(&self, account: &str, source: &str, after: i64) -> Result<Vec<i64>> {
         let batches = read!(self, db => {

@@ -21,6 +21,8 @@ use crate::store::{Fire, FireSource, KnownSchedule};
 /// Due times that are shown, and fires that were.
 const NEXT: usize = 3;
 const FIRES: u32 = 5;
+/// Passes of a fire that are shown though they broke off: a source is tried many times.
+const BROKEN: u32 = 3;
 
 /// A schedule, what comes and what was.
 #[derive(Debug)]
@@ -52,7 +54,10 @@ impl Site {
             let mut last = Vec::new();
             for fire in self.store.last_fires(&schedule.name, fires).await? {
                 let sources = self.store.fire_sources(fire.id).await?;
-                let runs = self.store.fire_runs(fire.id).await?;
+                let mut runs = self.store.fire_runs(fire.id).await?;
+                let broken = self.store.broken_runs(fire.id, BROKEN).await?;
+                runs.extend(broken.into_iter().map(|run| (run, RunStatus::Failed)));
+                runs.sort_unstable_by_key(|(run, _)| *run);
                 last.push(FireView { fire, sources, runs });
             }
             views.push(ScheduleView { schedule: schedule.clone(), known, next, fires: last });
@@ -128,10 +133,10 @@ fn fires(view: &ScheduleView) -> Markup {
 fn fire_row(schedule: &Schedule, FireView { fire, sources, runs }: &FireView) -> Markup {
     html! {
         tr {
-            td { (local(schedule, fire.due_at)) @if let Some(person) = &fire.person { span.soft { " by " (person) } } }
+            td.name { (local(schedule, fire.due_at)) @if let Some(person) = &fire.person { span.soft { " by " (person) } } }
             td { (fire_state(fire.state)) }
             td { @for (run, standing) in runs { a href=(format!("/runs/{run}")) { (run) } " " (status(*standing)) " " } }
-            td {
+            td.long {
                 @if let Some(reason) = &fire.reason { (reason) " " }
                 @if fire.earlier > 0 { "stands for " (count(fire.earlier, "due time")) " more that nobody was there for " }
                 @for source in sources { @if let Some(reason) = &source.reason { (source.source) ": " (reason) " " } }
@@ -188,25 +193,30 @@ pub(super) async fn change(
     let schedule = schedule.ok_or(Fault::NotFound)?;
     let (name, now) = (&schedule.name, site.clock.now());
     site.store.meet_schedule(name, &schedule.rule(), now).await?;
-    let said = match form.action.as_str() {
+    let (is_changed, said) = match form.action.as_str() {
         "run" => match site.fleet.set_off(schedule, &visit.person).await? {
-            Some(_) => format!("{name} is set off; its sources are taken in within a few seconds."),
+            Some(_) => (true, "is set off; its sources are taken in within a few seconds."),
             None => {
                 return Err(Fault::Conflict(format!("An earlier fire of {name} is not over.")));
             }
         },
         "pause" => {
-            site.store.pause_schedule(name, &visit.person, now).await?;
-            format!("{name} rests until it is resumed.")
+            let is_changed = site.store.pause_schedule(name, &visit.person, now).await?;
+            (
+                is_changed,
+                if is_changed { "rests until it is resumed." } else { "rests already, until it is resumed." },
+            )
         }
         "resume" => {
-            site.store.resume_schedule(name, &visit.person, now).await?;
-            format!("{name} goes on from now.")
+            let is_changed = site.store.resume_schedule(name, &visit.person, now).await?;
+            (is_changed, if is_changed { "goes on from now." } else { "was not paused." })
         }
         _ => return Err(Fault::NotFound),
     };
-    tracing::info!(schedule = name, action = form.action, "a schedule is changed from a page");
-    site.sessions.say(&visit, said);
+    if is_changed {
+        tracing::info!(schedule = name, action = form.action, "a schedule is changed from a page");
+    }
+    site.sessions.say(&visit, format!("{name} {said}"));
     site.snapshots.forget();
     Ok(Redirect::to("/schedules").into_response())
 }
