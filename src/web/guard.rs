@@ -35,6 +35,8 @@ const BODY: usize = 1 << 20;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Paths of programs.
 const API: &str = "/api/";
+/// What `live.js` says when it asks for its page anew.
+const AGAIN: &str = "x-again";
 /// What a browser may load and do: nothing but what comes from here.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -225,7 +227,8 @@ fn visitor(site: &Site, ends: Ends, headers: &HeaderMap) -> Result<Visitor, Faul
         };
     }
     let visit = cookie_of(headers, ends.port).and_then(|word| site.sessions.find(&word, now));
-    Ok(visit.map_or(stranger, Visitor::Person))
+    let is_again = headers.contains_key(AGAIN);
+    Ok(visit.map_or(stranger, |visit| Visitor::Person(visit.anew(is_again))))
 }
 
 /// Whose guess it is: of a proxy on this machine the one for whom it asks, so that nobody pays for others.

@@ -58,16 +58,13 @@ impl<'a> Page<'a> {
 
     pub(super) fn show(self, site: &Site, visitor: &Visitor, content: &Markup) -> Response {
         let said = match visitor {
-            Visitor::Person(visit) => site.sessions.said(visit),
-            Visitor::Stranger { .. } | Visitor::Program => None,
+            Visitor::Person(visit) if !visit.is_again => site.sessions.said(visit),
+            Visitor::Person(_) | Visitor::Stranger { .. } | Visitor::Program => None,
         };
-        let said = said.map(|said| html! { p.notice.good role="status" { (said) } });
-        html_of(
-            &self.frame(&leave_button(visitor), &html! { @if let Some(said) = said { (said) } (content) }),
-        )
+        html_of(&self.frame(&leave_button(visitor), said.as_deref(), content))
     }
 
-    fn frame(self, corner: &Markup, content: &Markup) -> Markup {
+    fn frame(self, corner: &Markup, said: Option<&str>, content: &Markup) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -95,6 +92,8 @@ impl<'a> Page<'a> {
                         div.corner { (corner) }
                     }
                     main id="main" tabindex="-1" data-live[self.is_live] {
+                        // Said once: a page that shows itself anew keeps what was said.
+                        @if let Some(said) = said { p.notice.good role="status" data-said { (said) } }
                         @if self.is_waiting { span data-soon {} }
                         h1 { (self.title) }
                         (content)
@@ -119,7 +118,7 @@ pub(super) fn fault_page(status: StatusCode, text: &str) -> Response {
         _ => "That did not work",
     };
     let page = Page::new(title, Here::Elsewhere);
-    html_of(&page.frame(&html! {}, &html! { p { (text) } p { a href="/" { "To the overview" } } }))
+    html_of(&page.frame(&html! {}, None, &html! { p { (text) } p { a href="/" { "To the overview" } } }))
 }
 
 fn html_of(page: &Markup) -> Response {

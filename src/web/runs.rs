@@ -20,7 +20,6 @@ use crate::store::RunFilter;
 
 /// Runs on one page.
 const PAGE: u32 = 50;
-
 /// The longest text that is searched for. A database takes no pattern of any length.
 const LONGEST: usize = 200;
 

@@ -36,9 +36,16 @@ pub(super) struct Visit {
     pub(super) csrf: String,
     /// Who it is, in their own words.
     pub(super) person: String,
+    /// Whether a page asks for itself anew: what is said is for one that somebody opens.
+    pub(super) is_again: bool,
 }
 
 impl Visit {
+    /// The same of a page that asks for itself anew, or does not.
+    pub(super) fn anew(self, is_again: bool) -> Self {
+        Self { is_again, ..self }
+    }
+
     /// Whether it is the same session.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.key == other.key
@@ -68,7 +75,12 @@ impl Sessions {
         // A clock that was put back makes none last longer.
         let session =
             sessions.get(&key).filter(|session| session.ends > now && session.ends <= now.plus(LASTS));
-        session.map(|Session { csrf, person, .. }| Visit { key, csrf: csrf.clone(), person: person.clone() })
+        session.map(|Session { csrf, person, .. }| Visit {
+            key,
+            csrf: csrf.clone(),
+            person: person.clone(),
+            is_again: false,
+        })
     }
 
     /// Ends it.

@@ -11,15 +11,21 @@
     (document.activeElement !== main && main.contains(document.activeElement)) ||
     main.querySelector("details[open]") !== null ||
     !document.getSelection().isCollapsed;
+  // What an act has said is said once, and stays until whoever did it goes on.
+  const show = (next) => {
+    const said = main.querySelector(":scope > [data-said]");
+    while (main.lastChild && main.lastChild !== said) main.lastChild.remove();
+    main.append(...next.childNodes);
+  };
   const showAnew = async () => {
     if (busy || isInUse()) return;
     busy = true;
     try {
-      const answer = await fetch(location.href);
+      const answer = await fetch(location.href, { headers: { "X-Again": "1" } });
       if (!answer.ok || answer.redirected) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.querySelector("main[data-live]");
-      if (next && !isInUse()) main.replaceChildren(...next.childNodes);
+      if (next && !isInUse()) show(next);
     } catch {
       // The service is gone for a moment; the next time tries again.
     } finally {

@@ -1,7 +1,7 @@
 //! Events in doubt and schedules, decided about from a page.
 
 use super::site::{PAGES, Site};
-use crate::support::{Bench, PATIENCE, wait_until};
+use crate::support::{Bench, Foreign, PATIENCE, wait_until};
 
 #[test]
 fn an_event_in_doubt_is_shown_with_its_evidence_and_ends_by_what_a_person_found() {
@@ -54,9 +54,18 @@ fn a_schedule_is_set_off_paused_and_resumed_from_its_page() {
         site.post("/schedules", &[&cookie], &format!("csrf={csrf}&name=nightly&action={action}"))
     };
     act("pause").with_status(303);
+    let again = site.ask("GET", "/schedules", &[&cookie, "X-Again: 1"], "").text;
+    assert!(!again.contains("nightly rests"), "said to a page that only looks again: {again}");
     let page = site.ask("GET", "/schedules", &[&cookie], "").text;
     assert!(page.contains("paused") && page.contains("by Ana") && page.contains(">Resume<"), "{page}");
+    assert!(page.contains("nightly rests until it is resumed."), "{page}");
+    act("pause").with_status(303);
+    let page = site.ask("GET", "/schedules", &[&cookie], "").text;
+    assert!(page.contains("nightly rests already"), "{page}");
     act("resume").with_status(303);
+    act("resume").with_status(303);
+    let changes = site.service.stderr().matches("a schedule is changed from a page").count();
+    assert_eq!(changes, 2, "what changed nothing is no change: {}", site.service.stderr());
     act("run").with_status(303);
     act("odd").with_status(404);
     site.post("/schedules", &[&cookie], &format!("csrf={csrf}&name=weekly&action=run")).with_status(404);
@@ -64,5 +73,25 @@ fn a_schedule_is_set_off_paused_and_resumed_from_its_page() {
     let page = site.get("/schedules").text;
     assert!(page.contains("href=\"/runs/1\"") && page.contains("by Ana"), "{page}");
     assert!(!site.service.stderr().contains("a fire that was left"), "{}", site.service.stderr());
+    site.goes_on();
+}
+
+#[test]
+fn a_fire_that_failed_leads_to_the_run_that_says_why() {
+    let extra = "
+        [[source]]\nname = \"crm\"\nurl = \"sqlite://crm.db\"\nquery = \"select email from people\"
+        [[schedule]]\nname = \"nightly\"\ncron = \"0 0 1 1 *\"\nsources = [\"crm\"]\n";
+    let bench = Bench::new("", &format!("{PAGES}{extra}"));
+    Foreign::sqlite(&bench.scratch).execute("create table folks (email text)");
+    let site = Site::start(&bench);
+    let cookie = site.sign_in();
+    let form = format!("csrf={}&name=nightly&action=run", site.csrf("/schedules", &cookie));
+    site.post("/schedules", &[&cookie], &form).with_status(303);
+    wait_until(PATIENCE, "its end", || site.get("/schedules").text.contains(">failed</span>"));
+    let run = bench.db().count("select max(id) from runs");
+    let page = site.get("/schedules").text;
+    assert!(page.contains(&format!("href=\"/runs/{run}\"")), "{page}");
+    let told = &site.get("/api/v1/schedules").json()["schedules"][0]["fires"][0];
+    assert_eq!((told["state"].as_str(), told["runs"][0].as_i64()), (Some("failed"), Some(run)), "{told}");
     site.goes_on();
 }
