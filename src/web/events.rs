@@ -82,10 +82,10 @@ fn table(events: &[EventRow], caption: &str) -> Markup {
                     tr {
                         th scope="row" { a href=(format!("/events/{}", event.id)) { (event.id) } }
                         td { (event_state(&event.state)) }
-                        td { (event.name) }
-                        td { (event.start_at.as_deref().unwrap_or("-")) }
-                        td { (event.account) }
-                        td { (event.reason.as_deref().unwrap_or_default()) }
+                        td.name { (event.name) }
+                        td.nowrap { (event.start_at.as_deref().unwrap_or("-")) }
+                        td.nowrap { (event.account) }
+                        td.long { (event.reason.as_deref().unwrap_or_default()) }
                     }
                 }
             }

@@ -242,9 +242,9 @@ fn workers(snapshot: &Snapshot) -> Markup {
                 @for worker in &snapshot.workers {
                     tr {
                         td { (worker.id) }
-                        td { (worker_place(worker)) }
+                        td.name { (worker_place(worker)) }
                         td.nowrap { (moment(worker.started_at)) }
-                        td {
+                        td.name {
                             @if worker.lease_until > snapshot.at { span.good { "alive" } }
                             @else { span.bad { "silent" } ", overdue for " (span(snapshot.at.since(worker.lease_until))) }
                         }

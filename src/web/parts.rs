@@ -88,8 +88,8 @@ pub(super) fn run_table(runs: &[Run], caption: &str) -> Markup {
                     tr {
                         th scope="row" { a href=(format!("/runs/{}", run.id)) { (run.id) } }
                         td { (status(run.status)) }
-                        td { (run.label) @if run.kind == crate::domain::state::Kind::Events { span.soft { " (events)" } } }
-                        td { (run.account) }
+                        td.name { (run.label) @if run.kind == crate::domain::state::Kind::Events { span.soft { " (events)" } } }
+                        td.nowrap { (run.account) }
                         td.number { (run.read_rows) }
                         td.nowrap { (moment(run.created_at)) }
                     }

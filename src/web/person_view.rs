@@ -108,7 +108,7 @@ fn moment_row(story: &Story, moment_of: &Moment) -> Markup {
     html! {
         tr {
             td.nowrap { @match moment_of.at { Some(at) => (moment(at)), None => "at an unknown time" } }
-            td { (happened(story, moment_of)) }
+            td.long { (happened(story, moment_of)) }
             td.nowrap { (run_link(story.run_of(&moment_of.what))) }
         }
     }
@@ -126,9 +126,9 @@ fn in_files(found: &TracedFiles) -> Markup {
                 tbody {
                     @for (file, hit) in all().take(LINES) {
                         tr {
-                            td { (file.name()) }
+                            td.name { (file.name()) }
                             td.number { (hit.line) }
-                            td { (file.outcome(hit).unwrap_or_default()) @if !hit.is_own { " (named there)" } }
+                            td.long { (file.outcome(hit).unwrap_or_default()) @if !hit.is_own { " (named there)" } }
                         }
                     }
                 }

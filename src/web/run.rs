@@ -133,7 +133,7 @@ fn cause_rows(cause: &CauseGroup) -> Markup {
             tr {
                 td { code { (cause.code) } }
                 td.number { (reason.rows) }
-                td { (reason.reason) }
+                td.long { (reason.reason) }
                 td { (lines(reason)) }
             }
         }

@@ -78,12 +78,12 @@ fn there(uploads: &[Upload]) -> Markup {
                 } }
                 tbody { @for Upload { engine, staged, .. } in uploads {
                     tr {
-                        td { a href=(format!("{UPLOAD}/{}", staged.word)) { (staged.name) } }
+                        td.name { a href=(format!("{UPLOAD}/{}", staged.word)) { (staged.name) } }
                         td { (staged.kind) }
-                        td { (engine.account()) }
+                        td.nowrap { (engine.account()) }
                         td.number { (size(staged.size)) }
                         td.nowrap { (moment(staged.at)) }
-                        td { @if staged.is_sent { "sent" } @else { "waits until " (moment(staged.until())) } }
+                        td.name { @if staged.is_sent { "sent" } @else { "waits until " (moment(staged.until())) } }
                     }
                 } }
             } }

@@ -109,7 +109,7 @@ fn samples(input: &PlannedInput) -> Markup {
                     th scope="col" { "Address" } th scope="col" { "What is said of it" }
                 } }
                 tbody { @for (kind, rows) in &input.samples { @for row in rows {
-                    tr { th scope="row" { (kind) } td.number { (row.line) } td { (row.email) } td { (row.said) } }
+                    tr { th scope="row" { (kind) } td.number { (row.line) } td.name { (row.email) } td.long { (row.said) } }
                 } } }
             } }
         }
