@@ -1,4 +1,4 @@
-//! What a visitor costs a run: they look and look away by turns of half a second, and what Luma received in each turn is
+//! What a visitor costs a run: they look and look away by turns of a second, and what Luma received in each turn is
 //! held against the turn beside it. A run slows down and has pauses of its own; neighbours share them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use crate::support::median;
 use crate::support::ours::count;
 
 /// How long they look, or look away.
-const TURN: Duration = Duration::from_millis(500);
+const TURN: Duration = Duration::from_secs(1);
 /// The first turns of a run, in which it begins.
 const START: usize = 1;
 
