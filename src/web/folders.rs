@@ -2,6 +2,8 @@
 //!
 //! Looks at the disk; of the files themselves it knows the names.
 
+use std::time::Duration;
+
 use crate::clock::Time;
 use crate::domain::schedule::Schedule;
 use crate::engine::FolderView;
@@ -9,6 +11,9 @@ use crate::engine::FolderView;
 use super::fault::Fault;
 use super::site::Site;
 use super::upload::blocking;
+
+/// A service that begins has made its folders by then.
+const MADE: Duration = Duration::from_secs(30);
 
 /// All drop folders together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +41,8 @@ impl Site {
     pub(super) async fn folders(&self, now: Time) -> Result<Folders, Fault> {
         let settings: Vec<_> =
             self.fleet.engines().filter_map(|engine| engine.folder_settings().cloned()).collect();
-        // The folder of a schedule is made when that is due.
-        let is_watched = !self.schedules().iter().any(Schedule::takes_folder);
+        // The folder of a schedule is made when that is due, and any other soon after the start.
+        let is_watched = now.since(self.began) > MADE && !self.schedules().iter().any(Schedule::takes_folder);
         let look = move || {
             settings.iter().fold(FolderView::default(), |mut all, folder| {
                 if is_watched {

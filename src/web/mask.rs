@@ -32,6 +32,12 @@ pub(super) fn without_addresses(text: &str) -> String {
     MARKUP.masked(text)
 }
 
+/// A reason without the cells that it quotes: they may name somebody where the columns of a list are mixed up.
+pub(super) fn without_cells(reason: &str) -> String {
+    let parts = reason.split('`').enumerate();
+    parts.map(|(place, part)| if place % 2 == 0 { part } else { "`…`" }).collect()
+}
+
 /// JSON likewise: in its texts.
 pub(super) fn without_addresses_in(value: &mut Value) {
     match value {

@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::folders::Folders;
 use super::history::{History, SPANS};
 use super::layout::{Here, Page};
+use super::mask::without_cells;
 use super::parts::{run_table, worker_place};
 use super::site::Site;
 use super::snapshot::{AccountState, Snapshot};
@@ -29,7 +30,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Result<R
     let (mood, sentence) = verdict(&snapshot);
     let content = html! {
         p class={ "lead " (mood.class()) } { (sentence) }
-        (for_a_person(&snapshot))
+        (for_a_person(&snapshot, &visitor))
         h2 { "Accounts" }
         ul.cards { @for account in &snapshot.accounts { li { (account_card(account, &snapshot)) } } }
         h2 { "The last hours" }
@@ -49,7 +50,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Result<R
 }
 
 /// What only a person can end.
-fn for_a_person(snapshot: &Snapshot) -> Markup {
+fn for_a_person(snapshot: &Snapshot, visitor: &Visitor) -> Markup {
     let is_nothing = snapshot.stopped.is_empty()
         && snapshot.standing.is_empty()
         && snapshot.held.is_empty()
@@ -79,7 +80,7 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
                     li { a href="/events" { (count(snapshot.unknown(), "event")) } " may or may not exist on Luma." }
                 }
                 @for source in &snapshot.overdue { li { (overdue(source, snapshot)) } }
-                (of_folders(&snapshot.folders))
+                (of_folders(&snapshot.folders, visitor))
                 @if snapshot.notices.given_up > 0 {
                     li { (count(snapshot.notices.given_up, "notice")) " could not be posted and was given up; the log says why." }
                 }
@@ -97,9 +98,11 @@ fn for_a_person(snapshot: &Snapshot) -> Markup {
     }
 }
 
-fn of_folders(folders: &Folders) -> Markup {
+fn of_folders(folders: &Folders, visitor: &Visitor) -> Markup {
     let FolderView { unreadable, waiting, ignored, failed, failed_files } = &folders.view;
     let path = |path: &std::path::Path| printable(&path.display().to_string());
+    let said =
+        |reason: &str| if visitor.trusted().is_ok() { reason.to_owned() } else { without_cells(reason) };
     let more = |all: usize, named: usize| count(all.saturating_sub(named) as u64, "more file");
     html! {
         @for (folder, why) in unreadable {
@@ -107,7 +110,7 @@ fn of_folders(folders: &Folders) -> Markup {
         }
         @for file in failed {
             li {
-                code { (path(&file.path)) } " could not be taken in: " (file.reason)
+                code { (path(&file.path)) } " could not be taken in: " (said(&file.reason))
                 ". Mend it and drop it anew, or take it away."
             }
         }

@@ -24,7 +24,7 @@ pub(super) async fn page(
     visitor: Visitor,
     Number(id): Number,
 ) -> Result<Response, Fault> {
-    let view = site.run_view(id).await?;
+    let view = site.run_view(id, &visitor).await?;
     let title = format!("Run {id}: {}", view.run.label);
     let content = html! {
         p { (status(view.run.status)) @if let Some(reason) = &view.run.reason { ": " (reason) } }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::Fault;
+use super::mask::without_cells;
 use super::site::Site;
+use super::visitor::Visitor;
 use crate::clock::Time;
 use crate::domain::guard::{Concern, ConcernCode};
 use crate::domain::state::RunStatus;
@@ -59,7 +61,7 @@ pub(super) struct RunNumbers {
 }
 
 /// Why rows were not sent, or did not arrive for sure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RunCauses {
     pub(super) at: Time,
     /// The run and its rows as they stood then.
@@ -68,9 +70,28 @@ pub(super) struct RunCauses {
     pub(super) groups: Vec<CauseGroup>,
 }
 
+impl RunView {
+    /// The same for whoever is not known.
+    fn without_cells(mut self) -> Self {
+        self.causes = self.causes.map(|causes| {
+            let mut groups = causes.groups.clone();
+            for reason in groups.iter_mut().flat_map(|group| &mut group.reasons) {
+                reason.reason = without_cells(&reason.reason);
+            }
+            Arc::new(RunCauses { groups, ..RunCauses::clone(&causes) })
+        });
+        self
+    }
+}
+
 impl Site {
-    /// A run as of the last seconds.
-    pub(super) async fn run_view(&self, id: i64) -> Result<RunView, Fault> {
+    /// A run as of the last seconds, and for strangers without what its list says.
+    pub(super) async fn run_view(&self, id: i64, visitor: &Visitor) -> Result<RunView, Fault> {
+        let view = self.whole_run_view(id).await?;
+        Ok(if visitor.trusted().is_ok() { view } else { view.without_cells() })
+    }
+
+    async fn whole_run_view(&self, id: i64) -> Result<RunView, Fault> {
         self.heed_removals().await?;
         let run = self.store.run(id).await?.ok_or(Fault::NotFound)?;
         let file = self.store.file_of_run(id).await?;

@@ -19,7 +19,7 @@ use super::session::Sessions;
 use super::snapshot::Snapshot;
 use super::token::Token;
 use super::upload::Uploads;
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::domain::schedule::Schedule;
 use crate::engine::{Fleet, Stop};
 use crate::store::{Store, Totals};
@@ -53,6 +53,8 @@ pub(super) struct Inner {
     pub(super) fleet: Fleet,
     pub(super) store: Store,
     pub(super) clock: Clock,
+    /// When this process began to serve them.
+    pub(super) began: Time,
     pub(super) work: Stop,
     /// What the pages are told, which go on until the work has ended.
     pub(super) stop: Stop,
@@ -86,6 +88,7 @@ impl Site {
         Self(Arc::new(Inner {
             fleet,
             store,
+            began: clock.now(),
             clock,
             work,
             stop,

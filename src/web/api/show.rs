@@ -18,7 +18,7 @@ use crate::web::schedules::{FireView, ScheduleView};
 use crate::web::site::Site;
 use crate::web::snapshot::{AccountState, Snapshot};
 use crate::web::verdict::verdict;
-use crate::web::visitor::{Asked, Number};
+use crate::web::visitor::{Asked, Number, Visitor};
 
 /// Things of one answer.
 const PAGE: u32 = 100;
@@ -125,8 +125,8 @@ fn run_json(run: &Run) -> Map<String, Value> {
 }
 
 /// One run, with all that is known of it.
-pub(super) async fn run(State(site): State<Site>, Number(id): Number) -> Answer {
-    let view = site.run_view(id).await?;
+pub(super) async fn run(State(site): State<Site>, visitor: Visitor, Number(id): Number) -> Answer {
+    let view = site.run_view(id, &visitor).await?;
     let (numbers, causes) = (view.numbers.as_deref(), view.causes.as_deref());
     let mut object = run_json(&view.run);
     let waiting = view.waiting.as_ref().map(waiting_json);

@@ -46,6 +46,10 @@ fn a_program_sees_the_plan_and_sends_the_file_once() {
         assert_eq!(sent.json()["state"], "sent");
     }
     wait_until(PATIENCE, "the run", || show().json()["run"] == 1);
+    // A plan that is made while the run still takes the file in is one of taking it in.
+    wait_until(PATIENCE, "its end", || {
+        site.ask("GET", "/api/v1/runs/1", &[&bearer], "").json()["status"] == "partial"
+    });
     hold(&document, "get", ONE, &show());
     let again =
         put("", &[&bearer, name], list).with_status(202).json()["id"].as_str().expect("a word").to_owned();
