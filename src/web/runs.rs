@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::fault::Fault;
 use super::layout::{Here, Page};
-use super::mask::without_addresses;
+use super::mask::text_without_addresses;
 use super::parts::run_table;
 use super::site::Site;
 use super::token::{hex, unhex};
@@ -45,7 +45,7 @@ impl Wanted {
     fn with_typed(self) -> Self {
         let typed = self.typed.as_deref().and_then(unhex);
         match (&self.text, &typed) {
-            (Some(text), Some(typed)) if *text == without_addresses(typed) => {
+            (Some(text), Some(typed)) if *text == text_without_addresses(typed) => {
                 Self { text: Some(typed.clone()), ..self }
             }
             _ => self,
