@@ -175,6 +175,7 @@ fn a_folder_that_cannot_be_looked_through_is_told_until_it_can() {
     let bench = Bench::new("", PAGES);
     let site = Site::start(&bench);
     wait_for(&site, "good", "All is well");
+    wait_until(PATIENCE, "the folder", || bench.scratch.path("drop/members").is_dir());
     std::fs::rename(bench.scratch.path("drop/members"), bench.scratch.path("away")).expect("moved");
     bench.scratch.write("drop/members", "no folder\n");
     wait_for(&site, "bad", "drop/members cannot be looked through: nothing is taken in from it.");
